@@ -1,0 +1,216 @@
+import type { ApplyOp, Change } from "./command.ts";
+import { decideEnd, endingChanges } from "./decide-end.ts";
+import { holdsLease, leaseLost } from "./decide-lease.ts";
+import {
+  type ChangeContext,
+  type ChangeDecision,
+  decideCompleteStep,
+  decideFailStep,
+  decideStartStep,
+} from "./decide-step.ts";
+import { decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend } from "./decide-wait.ts";
+import { type ChangeNote, type DecideContext, type Decision, noStarts, sequence } from "./decision.ts";
+import { refuse } from "./errors.ts";
+import type { RunEvent } from "./event.ts";
+import { evolve, unreachable } from "./evolve.ts";
+import type { AppliedOp, PendingStart, RunState, StepState, TimerState } from "./state.ts";
+
+// An op in five questions: is it a repeat, does its lease hold the run, does it come in order, is each change allowed
+// behind the ones before it, and only then: these are its events. A repeat is recognised before the fence is checked,
+// because a worker whose answer was lost must learn that its op was applied, even when the op itself ended the lease.
+
+export function decideOp(state: RunState, op: ApplyOp, context: DecideContext): Decision {
+  if (op.opId !== 0) {
+    const known = op.lease.epoch === state.epoch ? state.ops.get(op.opId) : undefined;
+    if (known !== undefined && op.lease.leaseId === state.lastLeaseId) {
+      if (known.digest !== op.digest) return refuse("OP_CONFLICT", `op ${op.opId} was applied with other content`);
+      return { kind: "repeated", firstSeq: known.firstSeq, lastSeq: known.lastSeq };
+    }
+    if (op.lease.epoch < state.epoch) return { kind: "lookUp" };
+  }
+  if (!holdsLease(state, op.lease)) return leaseLost(state, op.lease);
+  const decision = op.changes.length === 1 ? decideOne(state, op, context) : decideMany(state, op, context);
+  const outOfOrder = op.opId !== 0 && op.opId <= state.lastOpId;
+  if (outOfOrder && decision.kind === "accepted" && !decision.already) {
+    return refuse("OP_OUT_OF_ORDER", `op ${op.opId} comes behind op ${state.lastOpId}`, { field: "op_id" });
+  }
+  return decision;
+}
+
+function decideOne(state: RunState, op: ApplyOp, context: DecideContext): Decision {
+  const change = op.changes[0] as Change;
+  const decided = decideChange(state, change, changeContext(state, op, context, 0));
+  switch (decided.kind) {
+    case "refused":
+      return decided;
+    case "unchanged":
+      return { kind: "accepted", events: [], starts: noStarts, already: true, notes: noteList(decided.note) };
+    case "start":
+      return {
+        kind: "accepted",
+        events: [],
+        starts: new Map([[decided.stepKey, decided.start]]),
+        already: false,
+        notes: [],
+      };
+    case "events":
+      return {
+        kind: "accepted",
+        events: digestOnFirst(decided.events),
+        starts: noStarts,
+        already: false,
+        notes: noteList(decided.note),
+      };
+    default:
+      return unreachable(decided);
+  }
+}
+
+/** Applies each change to the state so that the next one is judged behind it, then takes everything back. */
+function decideMany(state: RunState, op: ApplyOp, context: DecideContext): Decision {
+  const before = save(state, op);
+  const events: RunEvent[] = [];
+  const notes: ChangeNote[] = [];
+  const starts = new Map<string, PendingStart>();
+  try {
+    for (const [index, change] of op.changes.entries()) {
+      if (endingChanges.has(change.type) && index < op.changes.length - 1) {
+        return refuse("INVALID", `${change.type} must be the last change of its op`, { field: `changes[${index}]` });
+      }
+      const decided = decideChange(state, change, changeContext(state, op, context, index));
+      if (decided.kind === "refused") {
+        return { ...decided, field: `changes[${index}]${decided.field === "" ? "" : `.${decided.field}`}` };
+      }
+      if (decided.kind === "start") {
+        state.pendingStarts.set(decided.stepKey, decided.start);
+        starts.set(decided.stepKey, decided.start);
+        continue;
+      }
+      if (decided.note !== undefined) notes.push(decided.note);
+      if (decided.kind === "unchanged") continue;
+      for (const event of decided.events) {
+        evolve(state, event);
+        events.push(event);
+      }
+    }
+    for (const [key, start] of starts) if (state.pendingStarts.get(key) !== start) starts.delete(key);
+    const already = events.length === 0 && starts.size === 0;
+    return { kind: "accepted", events: digestOnFirst(events), starts, already, notes };
+  } finally {
+    restore(state, op, before);
+  }
+}
+
+function decideChange(state: RunState, change: Change, context: ChangeContext): ChangeDecision {
+  switch (change.type) {
+    case "CompleteStep":
+      return decideCompleteStep(state, change, context);
+    case "StartStep":
+      return decideStartStep(state, change, context);
+    case "FailStep":
+      return decideFailStep(state, change, context);
+    case "SetTimer":
+      return decideSetTimer(state, change, context);
+    case "CancelTimer":
+      return decideCancelTimer(state, change, context);
+    case "ConsumeSignal":
+      return decideConsumeSignal(state, change, context);
+    case "SuspendRun":
+      return decideSuspend(state, change, context);
+    case "CompleteRun":
+    case "FailRun":
+    case "CancelledRun":
+      return decideEnd(state, change, context);
+    default:
+      return unreachable(change);
+  }
+}
+
+function changeContext(state: RunState, op: ApplyOp, context: DecideContext, index: number): ChangeContext {
+  return {
+    nowMs: context.nowMs,
+    random: context.random,
+    stored: context.stored,
+    limits: context.limits,
+    index,
+    next: sequence(state, context.nowMs),
+    epoch: op.lease.epoch,
+    opId: op.opId,
+    opDigest: op.opId === 0 ? 0 : op.digest,
+    onSession: op.onSession,
+  };
+}
+
+function noteList(note: ChangeNote | undefined): readonly ChangeNote[] {
+  return note === undefined ? [] : [note];
+}
+
+/** The digest is kept in the op's first event only. */
+function digestOnFirst(events: readonly RunEvent[]): readonly RunEvent[] {
+  if (events.length < 2) return events;
+  return events.map((event, index) => (index === 0 || event.opDigest === 0 ? event : { ...event, opDigest: 0 }));
+}
+
+interface Saved {
+  readonly fields: RunState;
+  readonly steps: Map<string, StepState | undefined>;
+  readonly timers: Map<string, TimerState | undefined>;
+  readonly starts: Map<string, PendingStart>;
+  readonly op: AppliedOp | undefined;
+}
+
+/** What the changes of an op can touch: the fields, and of the big maps only the keys that they name. */
+function save(state: RunState, op: ApplyOp): Saved {
+  const steps = new Map<string, StepState | undefined>();
+  const timers = new Map<string, TimerState | undefined>();
+  for (const change of op.changes) {
+    if (!("stepKey" in change)) continue;
+    steps.set(change.stepKey, state.steps.get(change.stepKey));
+    timers.set(change.stepKey, state.timers.get(change.stepKey));
+  }
+  return { fields: { ...state }, steps, timers, starts: new Map(state.pendingStarts), op: state.ops.get(op.opId) };
+}
+
+function restore(state: RunState, op: ApplyOp, saved: Saved): void {
+  Object.assign(state, saved.fields);
+  for (const [key, step] of saved.steps) {
+    if (step === undefined) state.steps.delete(key);
+    else state.steps.set(key, step);
+  }
+  for (const [key, timer] of saved.timers) {
+    if (timer === undefined) state.timers.delete(key);
+    else state.timers.set(key, timer);
+  }
+  state.pendingStarts = saved.starts;
+  if (saved.op === undefined) state.ops.delete(op.opId);
+  else state.ops.set(op.opId, saved.op);
+}
+
+/** The starts that are still open when their batch is sealed become events of their own. */
+export function sealStarts(state: RunState, nowMs: number): RunEvent[] {
+  if (state.pendingStarts.size === 0 || state.lease === undefined) return [];
+  const next = sequence(state, nowMs);
+  const events: RunEvent[] = [];
+  for (const [stepKey, start] of state.pendingStarts) {
+    events.push(
+      next(
+        "StepStarted",
+        {
+          attempt: start.attempt,
+          ...(start.atMostOnce ? { atMostOnce: true } : {}),
+          ...(start.timeoutMs === 0 ? {} : { timeoutMs: start.timeoutMs }),
+          ...(start.retryPolicy === undefined ? {} : { retryPolicy: start.retryPolicy }),
+        },
+        {
+          stepKey,
+          startedAtMs: start.startedAtMs,
+          payload: start.input,
+          epoch: state.lease.epoch,
+          opId: start.opId,
+          opDigest: start.opDigest,
+        },
+      ),
+    );
+  }
+  return events;
+}

@@ -1,0 +1,121 @@
+import type { Change } from "./command.ts";
+import { type ChangeContext, type ChangeDecision, opColumns, recorded, unchanged } from "./decide-step.ts";
+import { refuse } from "./errors.ts";
+import type { Await, RunEvent } from "./event.ts";
+import { awaitedIsThere, unreachable } from "./evolve.ts";
+import { atHistoryLimit, historyLimit } from "./history-limit.ts";
+import type { RunState } from "./state.ts";
+
+// Waiting: timers, signals, suspend. A wait is one step key with one result, SignalConsumed or TimerFired, whichever is
+// in the history first.
+
+type ChangeOf<T extends Change["type"]> = Extract<Change, { type: T }>;
+
+export function decideSetTimer(state: RunState, change: ChangeOf<"SetTimer">, context: ChangeContext): ChangeDecision {
+  const kind = change.signalName === "" ? "sleep" : "signal";
+  const step = state.steps.get(change.stepKey);
+  if (step !== undefined && step.kind !== kind) {
+    return refuse("STEP_KIND_MISMATCH", `"${change.stepKey}" is a ${step.kind} in the history`, { field: "step_key" });
+  }
+  if (step !== undefined) {
+    const firesAtMs = state.timers.get(change.stepKey)?.firesAtMs ?? context.nowMs;
+    return { kind: "unchanged", note: { kind: "timer", index: context.index, firesAtMs } };
+  }
+  if (state.timers.size >= context.limits.pendingTimersMax) {
+    return refuse("HISTORY_LIMIT", `run has ${state.timers.size} pending timers, the limit`, { field: "step_key" });
+  }
+  if (atHistoryLimit(state, context, 0)) return historyLimit(state);
+  const firesAtMs = context.nowMs + change.delayMs;
+  const detail = change.signalName === "" ? { firesAtMs } : { firesAtMs, signalName: change.signalName };
+  const event = context.next("TimerSet", detail, opColumns(context, { stepKey: change.stepKey }));
+  return recorded([event], { kind: "timer", index: context.index, firesAtMs });
+}
+
+export function decideCancelTimer(
+  state: RunState,
+  change: ChangeOf<"CancelTimer">,
+  context: ChangeContext,
+): ChangeDecision {
+  const step = state.steps.get(change.stepKey);
+  if (step === undefined || step.kind === "function") {
+    return refuse("INVALID", `no timer has the step key "${change.stepKey}"`, { field: "step_key" });
+  }
+  if (step.status === "cancelled") return unchanged;
+  if (!state.timers.has(change.stepKey)) {
+    return refuse("TIMER_FIRED", `the wait "${change.stepKey}" has its result`, { field: "step_key" });
+  }
+  return recorded([context.next("TimerCancelled", undefined, opColumns(context, { stepKey: change.stepKey }))]);
+}
+
+export function decideConsumeSignal(
+  state: RunState,
+  change: ChangeOf<"ConsumeSignal">,
+  context: ChangeContext,
+): ChangeDecision {
+  const step = state.steps.get(change.stepKey);
+  if (step !== undefined && (step.kind !== "signal" || step.signalName !== change.name)) {
+    const is = step.kind === "signal" ? `wait for "${step.signalName}"` : step.kind;
+    return refuse("STEP_KIND_MISMATCH", `"${change.stepKey}" is a ${is} in the history`, { field: "step_key" });
+  }
+  if (step?.status === "cancelled") {
+    return refuse("STEP_KIND_MISMATCH", `the wait "${change.stepKey}" was cancelled`, { field: "step_key" });
+  }
+  if (step?.status === "completed") {
+    if (step.signalSeq === 0) {
+      return refuse("WAIT_TIMED_OUT", `the timer of "${change.stepKey}" fired first`, { field: "step_key" });
+    }
+    return { kind: "unchanged", note: { kind: "signal", index: context.index, signalSeq: step.signalSeq } };
+  }
+  const signal = state.signals.find((open) => open.name === change.name);
+  if (signal === undefined) return refuse("NO_SIGNAL", `no open signal "${change.name}"`, { field: "name" });
+  if (atHistoryLimit(state, context, 0)) return historyLimit(state);
+  const detail = { signalSeq: signal.seq, name: change.name };
+  const event = context.next("SignalConsumed", detail, opColumns(context, { stepKey: change.stepKey }));
+  return recorded([event], { kind: "signal", index: context.index, signalSeq: signal.seq });
+}
+
+/** Never leaves a run WAITING when something awaited is already there, whatever the worker has seen. */
+export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, context: ChangeContext): ChangeDecision {
+  if (change.awaits.length === 0) {
+    return refuse("INVALID", "awaits must name at least one timer, signal or retry", { field: "awaits" });
+  }
+  for (const awaited of change.awaits) {
+    const problem = unknownAwait(state, awaited);
+    if (problem !== undefined) return refuse("INVALID", problem, { field: "awaits" });
+  }
+  if (state.pendingStarts.size > 0) {
+    return refuse("INVALID_STATE", "a step is running; a run suspends only while none is");
+  }
+  const probe = { ...state, awaits: change.awaits };
+  const cancelUnseen = state.cancel !== undefined && state.cancel.seq > change.noticesSeen;
+  if (context.onSession && (awaitedIsThere(probe, context.nowMs) || cancelUnseen)) {
+    return refuse("NOTICES_PENDING", "something awaited is already there", { retryAfterMs: 0 });
+  }
+  const events: RunEvent[] = [
+    context.next("RunSuspended", { awaits: change.awaits, ...(cancelUnseen ? { cancelUnseen } : {}) }, opColumns(context, {})),
+    context.next("LeaseEnded", { reason: "SUSPENDED" }, opColumns(context, {})),
+  ];
+  if (state.pauseDeadlineAtMs !== 0) {
+    const text = state.pauseText === "" ? {} : { text: state.pauseText };
+    events.push(context.next("RunPaused", { reason: "REQUESTED", ...text }, opColumns(context, {})));
+  }
+  return recorded(events);
+}
+
+function unknownAwait(state: RunState, awaited: Await): string | undefined {
+  switch (awaited.kind) {
+    case "timer": {
+      const step = state.steps.get(awaited.stepKey);
+      const known = step !== undefined && step.kind !== "function" && step.status !== "cancelled";
+      return known ? undefined : `no timer has the step key "${awaited.stepKey}"`;
+    }
+    case "signal":
+      return awaited.name === "" ? "a signal must have a name" : undefined;
+    case "retry":
+      return state.steps.get(awaited.stepKey)?.status === "retrying"
+        ? undefined
+        : `no retry is planned for the step key "${awaited.stepKey}"`;
+    default:
+      return unreachable(awaited);
+  }
+}
