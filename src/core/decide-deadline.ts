@@ -62,7 +62,10 @@ function decideStepTimeout(state: RunState, stepKey: string, context: DecideCont
   const step = state.steps.get(stepKey);
   if (state.lease === undefined || step?.status !== "running") return alreadyApplied();
   if (step.timeoutAtMs === 0 || step.timeoutAtMs > context.nowMs) return alreadyApplied();
-  const failure = { type: "StepTimeout", message: `attempt ${step.attempt} took over ${step.timeoutAtMs - step.startedAtMs} ms` };
+  const failure = {
+    type: "StepTimeout",
+    message: `attempt ${step.attempt} took over ${step.timeoutAtMs - step.startedAtMs} ms`,
+  };
   const decided = failAttempt(
     state,
     {

@@ -41,4 +41,3 @@ export const endingChanges: ReadonlySet<Change["type"]> = new Set([
   "FailRun",
   "CancelledRun",
 ]);
-

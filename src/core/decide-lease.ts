@@ -91,7 +91,9 @@ function endLease(
       events.push(next("RunCancelled", state.cancel.reason === "" ? {} : { reason: state.cancel.reason }));
     } else events.push(next("RunPaused", { reason: uncertain ? "UNCERTAIN_EFFECT" : "DELIVERY_BUDGET" }));
   } else if (state.pauseDeadlineAtMs !== 0) {
-    events.push(next("RunPaused", { reason: "REQUESTED", ...(state.pauseText === "" ? {} : { text: state.pauseText }) }));
+    events.push(
+      next("RunPaused", { reason: "REQUESTED", ...(state.pauseText === "" ? {} : { text: state.pauseText }) }),
+    );
   }
   return events;
 }

@@ -108,9 +108,7 @@ export function decideResume(state: RunState, command: ResumeRun, context: Decid
       const more = { stepKey: uncertain, startedAtMs, payload: resolution.output };
       events.push(next("StepCompleted", attempt === 1 ? undefined : { attempt }, more));
     } else if (resolution.kind === "fail") {
-      events.push(
-        next("StepFailed", { attempt, failure: resolution.failure }, { stepKey: uncertain, startedAtMs }),
-      );
+      events.push(next("StepFailed", { attempt, failure: resolution.failure }, { stepKey: uncertain, startedAtMs }));
     } else {
       const failure = { type: "UncertainEffect", message: "the worker was lost inside the step; repeated on request" };
       const more = { stepKey: uncertain, startedAtMs };

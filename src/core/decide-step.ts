@@ -40,11 +40,16 @@ export function opColumns(context: ChangeContext, more: EventMore): EventMore {
 
 type ChangeOf<T extends Change["type"]> = Extract<Change, { type: T }>;
 
-export function decideStartStep(state: RunState, change: ChangeOf<"StartStep">, context: ChangeContext): ChangeDecision {
+export function decideStartStep(
+  state: RunState,
+  change: ChangeOf<"StartStep">,
+  context: ChangeContext,
+): ChangeDecision {
   const step = state.steps.get(change.stepKey);
   const mismatch = refuseResult(step, change.stepKey);
   if (mismatch !== undefined) return mismatch;
-  if (step?.status === "completed") return { kind: "unchanged", note: { kind: "stored", index: context.index, seq: step.seq } };
+  if (step?.status === "completed")
+    return { kind: "unchanged", note: { kind: "stored", index: context.index, seq: step.seq } };
   const pending = state.pendingStarts.get(change.stepKey);
   const failedAttempt = step?.failedAttempt ?? 0;
   const attempt = change.attempt === 0 ? failedAttempt + 1 : change.attempt;
@@ -131,7 +136,13 @@ export function decideFailStep(state: RunState, change: ChangeOf<"FailStep">, co
   if (step === undefined && pending === undefined && atHistoryLimit(state, context, 0)) return historyLimit(state);
   const startedAtMs = startOf(step, pending, attempt, context.nowMs - change.elapsedMs);
   const policy = change.retryPolicy ?? pending?.retryPolicy ?? step?.retryPolicy;
-  return failAttempt(state, context, { stepKey: change.stepKey, attempt, startedAtMs, failure: change.failure, policy });
+  return failAttempt(state, context, {
+    stepKey: change.stepKey,
+    attempt,
+    startedAtMs,
+    failure: change.failure,
+    policy,
+  });
 }
 
 /** One failed attempt: another follows at retryAtMs, or the step has failed for good. */

@@ -92,7 +92,11 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
     return refuse("NOTICES_PENDING", "something awaited is already there", { retryAfterMs: 0 });
   }
   const events: RunEvent[] = [
-    context.next("RunSuspended", { awaits: change.awaits, ...(cancelUnseen ? { cancelUnseen } : {}) }, opColumns(context, {})),
+    context.next(
+      "RunSuspended",
+      { awaits: change.awaits, ...(cancelUnseen ? { cancelUnseen } : {}) },
+      opColumns(context, {}),
+    ),
     context.next("LeaseEnded", { reason: "SUSPENDED" }, opColumns(context, {})),
   ];
   if (state.pauseDeadlineAtMs !== 0) {

@@ -119,4 +119,3 @@ export function sequence(state: RunState, nowMs: number) {
     return newEvent(type, seq, nowMs, detail, more);
   };
 }
-

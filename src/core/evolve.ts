@@ -439,4 +439,3 @@ function runReopened(state: RunState, event: EventOf<"RunReopened">): void {
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }
-

@@ -7,7 +7,9 @@ import type { RunState } from "./state.ts";
 
 export function atHistoryLimit(state: RunState, context: DecideContext, addedBytes: number): boolean {
   const { historyEventsMax, historyBytesMax } = context.limits;
-  return state.lastSeq + state.pendingStarts.size >= historyEventsMax || state.historyBytes + addedBytes > historyBytesMax;
+  return (
+    state.lastSeq + state.pendingStarts.size >= historyEventsMax || state.historyBytes + addedBytes > historyBytesMax
+  );
 }
 
 /** Only ten events are left of the reserve. */

@@ -64,7 +64,7 @@ export interface Batch {
   /** Whole rows to insert or replace, at most one for each run. */
   runs: RunRow[];
   /** (runNo, kind, stepKey) is unique: a put replaces. Deletes of absent rows are allowed. Applied in order. */
-  deadlines: ({ op: "put" } & DeadlineRow | { op: "delete"; runNo: number; kind: DeadlineKind; stepKey: string })[];
+  deadlines: (({ op: "put" } & DeadlineRow) | { op: "delete"; runNo: number; kind: DeadlineKind; stepKey: string })[];
 }
 
 export type CommitOutcome =

@@ -1,0 +1,53 @@
+// Everything that CI checks, in one command: format and lint, types, buf lint, generated code current, all tests.
+// Each part runs even when an earlier one failed, so that one run shows all that is wrong.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const results = join(root, ".cache", "vitest.json");
+
+const parts: { name: string; command: string[] }[] = [
+  { name: "format and lint", command: ["biome", "check", "."] },
+  { name: "types", command: ["tsc", "-p", "tsconfig.json"] },
+  { name: "buf lint", command: ["buf", "lint"] },
+  { name: "generated code", command: ["node", "scripts/generate.ts", "--check"] },
+];
+
+let passed = 0;
+let failed = 0;
+
+function runPart(name: string, command: string[]): boolean {
+  const startedAt = performance.now();
+  console.log(`-- ${name}: ${command.join(" ")}`);
+  const { status } = spawnSync(command[0]!, command.slice(1), { cwd: root, stdio: "inherit" });
+  console.log(
+    `-- ${name}: ${status === 0 ? "ok" : "FAILED"} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+  );
+  return status === 0;
+}
+
+for (const part of parts) {
+  if (runPart(part.name, part.command)) passed++;
+  else failed++;
+}
+
+mkdirSync(join(root, ".cache"), { recursive: true });
+rmSync(results, { force: true });
+const testsOk = runPart("tests", [
+  "vitest",
+  "run",
+  "--reporter=default",
+  "--reporter=json",
+  `--outputFile.json=${results}`,
+]);
+try {
+  const report = JSON.parse(readFileSync(results, "utf8"));
+  passed += report.numPassedTests;
+  failed += report.numFailedTests;
+  if (!testsOk && report.numFailedTests === 0) failed++;
+} catch {
+  failed++;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,152 @@
+import { EngineError, refuse } from "../core/errors.ts";
+import type { LeaseEndReason } from "../core/event.ts";
+import { messageBytesMax, waitersMax } from "../limits.ts";
+import type { AcquireRequest } from "./api.ts";
+import { type GrantPlan, giveAssignment, planAssignment } from "./assignment.ts";
+import type { Assignment, JournalEntry, Notice } from "./frames.ts";
+import type { Kernel } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
+import type { Group, Taker } from "./takers.ts";
+
+// AcquireLease: a taker with room for one, matched like every session. It stays among the takers until it got a run,
+// its wait is over or its caller is gone.
+
+/** A journal that one message cannot carry is cut here; the caller reads the rest from the history. */
+const journalBytesMax = messageBytesMax - 2 * 1024 * 1024;
+
+export interface Acquires {
+  acquire(request: AcquireRequest, signal: AbortSignal): Promise<Assignment | undefined>;
+  /** Lets all that wait go empty-handed. */
+  endAll(): void;
+}
+
+class Acquirer implements Taker {
+  readonly namespace: string;
+  readonly identity: string;
+  readonly instanceId = "";
+  readonly requestId: string;
+  readonly leaseTtlMs: number;
+  readonly leases = new Set<LiveLease>();
+  readonly capacity = 1;
+  group: Group | undefined;
+  bucket = -1;
+  open = true;
+  readonly onDelivered: (lease: LiveLease, plan: GrantPlan) => boolean;
+
+  constructor(kernel: Kernel, request: AcquireRequest, onDelivered: (lease: LiveLease, plan: GrantPlan) => boolean) {
+    this.namespace = request.namespace;
+    this.identity = request.workerId;
+    this.requestId = request.requestId;
+    this.leaseTtlMs = request.leaseTtlMs === 0 ? kernel.settings.leaseTtlMs : request.leaseTtlMs;
+    this.onDelivered = onDelivered;
+  }
+  assignable(): boolean {
+    return this.open;
+  }
+  deliver(lease: LiveLease, plan: GrantPlan): boolean {
+    return this.onDelivered(lease, plan);
+  }
+  notice(_lease: LiveLease, _notice: Notice): void {
+    // Its next answer carries it.
+  }
+  ended(_lease: LiveLease, _reason: LeaseEndReason, _byHolder: boolean): void {
+    // Its next call is refused with LEASE_LOST.
+  }
+}
+
+export function createAcquires(kernel: Kernel): Acquires {
+  const waiting = new Set<() => void>();
+
+  function acquire(request: AcquireRequest, signal: AbortSignal): Promise<Assignment | undefined> {
+    if (waiting.size >= waitersMax) {
+      throw new EngineError(refuse("BUSY", `${waitersMax} acquires are waiting`, { retryAfterMs: 1_000 }));
+    }
+    return new Promise((resolve, reject) => {
+      let settled = false;
+      let cancelAlarm: (() => void) | undefined;
+      const taker = new Acquirer(kernel, request, (lease, plan) => {
+        if (settled) return false;
+        lease.phase = "held";
+        lease.handed = true;
+        collect(kernel, lease, plan, (assignment) => {
+          if (settled) kernel.leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
+          else finish(() => resolve(assignment));
+        });
+        return true;
+      });
+      function finish(answer: () => void): void {
+        if (settled) return;
+        settled = true;
+        taker.open = false;
+        kernel.takers.leave(taker);
+        waiting.delete(giveUp);
+        cancelAlarm?.();
+        signal.removeEventListener("abort", giveUp);
+        answer();
+      }
+      function giveUp(): void {
+        finish(() => resolve(undefined));
+      }
+      if (signal.aborted) return resolve(undefined);
+      waiting.add(giveUp);
+      signal.addEventListener("abort", giveUp);
+      kernel.writer.submit({
+        run(transaction) {
+          if (settled) return;
+          if (kernel.writer.state === "full") transaction.claimWrite();
+          const known =
+            request.requestId === ""
+              ? undefined
+              : kernel.leases.ofRequest(request.namespace, request.workerId, request.requestId);
+          if (known !== undefined && !known.ending) return transaction.after(() => giveAgain(known));
+          kernel.takers.join(taker, request);
+          transaction.after(() => {
+            if (settled || taker.leases.size > 0) return;
+            if (request.waitMs === 0) return giveUp();
+            cancelAlarm = kernel.alarms.set(kernel.clock.elapsedMs() + request.waitMs, () => {
+              // A grant that is being committed is still handed over.
+              if (taker.leases.size === 0) giveUp();
+            });
+          });
+        },
+        refuse: (refusal) => finish(() => reject(new EngineError(refusal))),
+      });
+      /** The same worker_id and request_id get the same live lease: the answer was lost. */
+      function giveAgain(lease: LiveLease): void {
+        const plan = planAssignment(lease.entry.state, lease.entry.undurable);
+        collect(kernel, lease, plan, (assignment) => finish(() => resolve(assignment)));
+      }
+    });
+  }
+
+  return {
+    acquire,
+    endAll() {
+      for (const giveUp of [...waiting]) giveUp();
+    },
+  };
+}
+
+/** The whole assignment in one piece. */
+function collect(kernel: Kernel, lease: LiveLease, plan: GrantPlan, done: (assignment: Assignment) => void): void {
+  let assignment: Assignment | undefined;
+  const journal: JournalEntry[] = [];
+  let bytes = 0;
+  let cut = false;
+  giveAssignment(kernel, lease, plan, {
+    assign(first, firstBytes) {
+      assignment = first;
+      journal.push(...first.journal);
+      bytes = firstBytes;
+    },
+    chunk(more, _continues, moreBytes) {
+      bytes += moreBytes;
+      if (bytes > journalBytesMax) cut = true;
+      else journal.push(...more);
+    },
+    complete() {
+      if (assignment !== undefined) done({ ...assignment, journal, journalContinues: cut });
+    },
+    wanted: () => !lease.ending && !cut,
+  });
+}

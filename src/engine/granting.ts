@@ -1,0 +1,130 @@
+import type { Grant } from "../core/command.ts";
+import { decide } from "../core/decide.ts";
+import type { LeaseEndReason, RunEvent } from "../core/event.ts";
+import { planAssignment } from "./assignment.ts";
+import { noticeOf } from "./journal.ts";
+import { decideContext, type Kernel } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
+import type { RecorderHooks } from "./recorder.ts";
+import type { RunEntry } from "./run-table.ts";
+import type { Taker } from "./takers.ts";
+import type { Transaction } from "./writer.ts";
+
+// Matching and what follows from it. Runs once for each batch, before it is committed: so a run that is started while
+// somebody has room is granted in the same commit, and one fsync lies between the start and the push.
+
+/** Grants of one batch, so that a wave of capacity does not make one huge transaction. */
+const grantsMax = 4_096;
+
+export function grantWhatMatches(kernel: Kernel, transaction: Transaction): void {
+  for (let granted = 0; granted < grantsMax; granted++) {
+    const match = kernel.takers.match();
+    if (match === undefined) return;
+    const { line, head, taker } = match;
+    const entry = kernel.runs.get(head.runNo);
+    if (entry === undefined || !entry.inLine || entry.rank !== head.rank || entry.corrupt) {
+      // A window entry that nothing stands behind any more; the overlay keeps a refill from bringing it back.
+      kernel.lines.leave(line, head.runNo, head.rank, transaction.commitNo);
+      continue;
+    }
+    if (!grant(kernel, transaction, entry, taker)) {
+      kernel.lines.leave(line, head.runNo, head.rank, transaction.commitNo);
+    }
+  }
+  kernel.writer.nudge();
+}
+
+function grant(kernel: Kernel, transaction: Transaction, entry: RunEntry, taker: Taker): boolean {
+  const command: Grant = {
+    type: "Grant",
+    leaseId: kernel.random.hex(16),
+    ttlMs: taker.leaseTtlMs,
+    workerId: taker.identity,
+    instanceId: taker.instanceId,
+    requestId: taker.requestId,
+  };
+  const decision = decide(
+    entry.state,
+    command,
+    decideContext(kernel, () => undefined),
+  );
+  if (decision.kind !== "accepted") return false;
+  kernel.recorder.record(transaction, entry, decision.events);
+  const { lease: granted } = entry.state;
+  if (granted?.leaseId !== command.leaseId) return true;
+  const lease: LiveLease = {
+    ...liveLease(entry, kernel.clock.elapsedMs() + taker.leaseTtlMs),
+    phase: "granting",
+    taker,
+    grantCommitNo: transaction.commitNo,
+  };
+  kernel.leases.add(lease);
+  taker.leases.add(lease);
+  kernel.takers.update(taker);
+  kernel.counters.grants += 1;
+  const plan = planAssignment(entry.state, entry.undurable);
+  transaction.after(() => {
+    if (lease.ending || kernel.leases.get(lease.leaseId) !== lease) return;
+    lease.phase = "offered";
+    kernel.leaseLife.renew(lease);
+    kernel.leaseLife.watch(lease);
+    if (lease.taker?.deliver(lease, plan) === true) return;
+    kernel.leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
+  });
+  return true;
+}
+
+/** The ledger's side of the lease that a run has by its events. */
+export function liveLease(entry: RunEntry, expiresAtMs: number): LiveLease {
+  const { state } = entry;
+  const { lease } = state;
+  if (lease === undefined) throw new Error(`run ${state.runId} has no lease`);
+  return {
+    leaseId: lease.leaseId,
+    entry,
+    epoch: lease.epoch,
+    namespace: state.namespace,
+    runId: state.runId,
+    instanceId: lease.instanceId,
+    grantedSeq: lease.grantedSeq,
+    ttlMs: lease.ttlMs,
+    phase: "orphaned",
+    ending: false,
+    endReason: undefined,
+    handed: false,
+    heldNotices: undefined,
+    taker: undefined,
+    expiresAtMs,
+    refusedOpId: 0,
+    grantCommitNo: 0,
+    lastNoticeSeq: state.lastSeq > lease.grantedSeq ? state.lastSeq : 0,
+    requestKey: "",
+    cancelAccept: undefined,
+    cancelAlarm: undefined,
+  };
+}
+
+const endsByHolder: ReadonlySet<LeaseEndReason> = new Set(["DONE", "SUSPENDED", "RELEASED"]);
+
+/** What the recorder tells of leases, passed on to their holders. */
+export function leaseHooks(kernel: () => Kernel): RecorderHooks {
+  return {
+    leaseEnding(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }) {
+      lease.endReason = event.detail.reason;
+      const { taker } = lease;
+      if (taker === undefined) return;
+      taker.leases.delete(lease);
+      kernel().takers.update(taker);
+    },
+    leaseEnded(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }) {
+      kernel().leases.remove(lease);
+      lease.taker?.ended(lease, event.detail.reason, endsByHolder.has(event.detail.reason));
+    },
+    notice(lease: LiveLease, event: RunEvent) {
+      const notice = noticeOf(event, lease.leaseId, kernel().time.nowMs());
+      if (notice === undefined || lease.taker === undefined || lease.ending) return;
+      if (lease.heldNotices !== undefined) lease.heldNotices.push(notice);
+      else lease.taker.notice(lease, notice);
+    },
+  };
+}

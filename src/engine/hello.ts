@@ -1,0 +1,111 @@
+import { sessionIntervals } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Hello, ServerFrame, Verdict } from "./frames.ts";
+import { noticeOf } from "./journal.ts";
+import type { LiveLease } from "./leases.ts";
+import { frameBytes } from "./outbox.ts";
+import type { Session, Stream } from "./session.ts";
+import { frameOpsMax, pageSizeMax } from "../limits.ts";
+
+// What a Hello settles: which leases the worker keeps, and which of its own it has forgotten. `held` is complete, so
+// a lease of the same worker instance that it does not list is nobody's and ends at once.
+
+/** Takes over the leases that the worker lists; gives the verdicts. */
+export function adoptHeld(
+  kernel: Kernel,
+  session: Session,
+  hello: Hello,
+): { verdicts: Verdict[]; kept: Map<LiveLease, number> } {
+  const verdicts: Verdict[] = [];
+  const kept = new Map<LiveLease, number>();
+  for (const { lease: handle, noticesSeen, lastRefusedOpId } of hello.held) {
+    const lease = kernel.leases.get(handle.leaseId);
+    const valid =
+      lease !== undefined &&
+      !lease.ending &&
+      lease.phase !== "granting" &&
+      lease.epoch === handle.epoch &&
+      lease.runId === handle.runId &&
+      lease.namespace === session.namespace;
+    if (!valid) {
+      verdicts.push({ leaseId: handle.leaseId, kept: false, lostReason: lease?.endReason ?? "EXPIRED", lastOpId: 0 });
+      continue;
+    }
+    if (lease.taker !== undefined && lease.taker !== session) {
+      lease.taker.leases.delete(lease);
+      kernel.takers.update(lease.taker);
+    }
+    lease.taker = session;
+    session.leases.add(lease);
+    lease.phase = "held";
+    lease.handed = true;
+    lease.heldNotices = undefined;
+    lease.refusedOpId = lastRefusedOpId;
+    lease.cancelAccept?.();
+    lease.cancelAccept = undefined;
+    kernel.leaseLife.renew(lease);
+    kept.set(lease, noticesSeen);
+    verdicts.push({ leaseId: handle.leaseId, kept: true, lostReason: undefined, lastOpId: lease.entry.state.lastOpId });
+  }
+  return { verdicts, kept };
+}
+
+/** Ends what this worker instance was granted and does not speak for. */
+export function endUnlisted(kernel: Kernel, instanceId: string, kept: ReadonlyMap<LiveLease, number>): void {
+  for (const lease of [...kernel.leases.ofInstance(instanceId)]) {
+    if (kept.has(lease) || lease.ending || lease.phase === "granting") continue;
+    const { leaseLife } = kernel;
+    switch (lease.phase) {
+      case "orphaned":
+        leaseLife.end(lease, "RESTART", { uncounted: true });
+        break;
+      case "offered":
+        if (lease.handed) leaseLife.end(lease, "UNACCEPTED", { uncounted: false });
+        else leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
+        break;
+      default:
+        leaseLife.end(lease, "RELEASED", { uncounted: false });
+    }
+  }
+}
+
+export function welcome(kernel: Kernel, session: Session, resumed: boolean, verdicts: Verdict[]): ServerFrame {
+  const { leaseTtlMs, payloadBytesMax } = kernel.settings;
+  const { beatIntervalMs, watchdogMs, acceptTimeoutMs } = sessionIntervals(leaseTtlMs);
+  return {
+    kind: "welcome",
+    sessionId: session.sessionId,
+    resumeToken: session.resumeToken,
+    resumed,
+    settings: { leaseTtlMs, beatIntervalMs, watchdogMs, acceptTimeoutMs, payloadBytesMax, frameOpsMax },
+    verdicts,
+  };
+}
+
+/** Notices that the worker has missed, read from the history behind what it has seen. */
+export function pushMissedNotices(
+  kernel: Kernel,
+  session: Session,
+  stream: Stream,
+  kept: ReadonlyMap<LiveLease, number>,
+): void {
+  const nowMs = kernel.time.nowMs();
+  for (const [lease, noticesSeen] of kept) {
+    if (lease.lastNoticeSeq <= noticesSeen) continue;
+    let afterSeq = Math.max(noticesSeen, lease.grantedSeq);
+    while (session.stream === stream && !lease.ending) {
+      const events = kernel.store.readEvents(lease.entry.state.runNo, {
+        afterSeq,
+        limit: pageSizeMax,
+        bytesMax: 1024 * 1024,
+      });
+      for (const event of events) {
+        const notice = noticeOf(event, lease.leaseId, nowMs);
+        if (notice !== undefined) session.push({ kind: "notice", notice }, "urgent", frameBytes + event.bytes);
+      }
+      const last = events.at(-1);
+      if (last === undefined || last.seq >= lease.lastNoticeSeq) break;
+      afterSeq = last.seq;
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { decide } from "../core/decide.ts";
+import { leaseLost } from "../core/decide-lease.ts";
+import { EngineError, type Refusal, refuse } from "../core/errors.ts";
+import type { ExtendLease, ReleaseLease } from "../core/command.ts";
+import { pageBytesMax, pageSizeMax } from "../limits.ts";
+import type { LeasedRef, UnaryOp } from "./api.ts";
+import type { Notice, OpApplied } from "./frames.ts";
+import { noticeOf } from "./journal.ts";
+import { decideContext, type Kernel } from "./kernel.ts";
+import { submitOp } from "./ops.ts";
+import { readPayload } from "./run-events.ts";
+import type { RunEntry } from "./run-table.ts";
+
+// The calls of a worker without a stream: the same commands as a session's frames, one by one.
+
+function leasedEntry(kernel: Kernel, ref: LeasedRef): RunEntry {
+  const live = kernel.leases.get(ref.lease.leaseId);
+  if (live !== undefined && live.runId === ref.lease.runId && live.namespace === ref.namespace) return live.entry;
+  const entry = kernel.runs.find(ref.namespace, ref.lease.runId);
+  if (entry !== undefined) return entry;
+  const text = `there is no run ${JSON.stringify(ref.lease.runId.slice(0, 100))} in namespace ${ref.namespace}`;
+  throw new EngineError(refuse("RUN_NOT_FOUND", text, { field: "lease.run_id" }));
+}
+
+export function releaseLease(
+  kernel: Kernel,
+  request: LeasedRef & { readonly retryAfterMs: number },
+  done: (refusal: Refusal | undefined) => void,
+): void {
+  kernel.writer.submit({
+    run(transaction) {
+      const entry = leasedEntry(kernel, request);
+      const command: ReleaseLease = { type: "ReleaseLease", lease: request.lease, retryAfterMs: request.retryAfterMs };
+      const decision = decide(
+        entry.state,
+        command,
+        decideContext(kernel, (seq) => readPayload(kernel.store, entry, seq)),
+      );
+      if (decision.kind === "accepted") kernel.recorder.record(transaction, entry, decision.events);
+      transaction.after(() => done(decision.kind === "refused" ? decision : undefined));
+    },
+    refuse: done,
+  });
+}
+
+export function renewLease(
+  kernel: Kernel,
+  request: LeasedRef & { readonly leaseTtlMs: number },
+): Promise<{ expiresInMs: number; notices: Notice[] }> {
+  return new Promise((resolve, reject) => {
+    kernel.writer.submit({
+      run(transaction) {
+        const entry = leasedEntry(kernel, request);
+        const live = kernel.leases.get(request.lease.leaseId);
+        if (live === undefined || live.ending || live.epoch !== request.lease.epoch || live.entry !== entry) {
+          throw new EngineError(leaseLost(entry.state, request.lease));
+        }
+        const command: ExtendLease = { type: "ExtendLease", lease: request.lease, ttlMs: request.leaseTtlMs };
+        const decision = decide(
+          entry.state,
+          command,
+          decideContext(kernel, () => undefined),
+        );
+        if (decision.kind === "refused") throw new EngineError(decision);
+        if (decision.kind === "accepted") kernel.recorder.record(transaction, entry, decision.events);
+        transaction.after(() => {
+          live.ttlMs = entry.state.lease?.ttlMs ?? live.ttlMs;
+          if (live.phase !== "granting") live.phase = "held";
+          const ttlMs = request.leaseTtlMs === 0 ? live.ttlMs : request.leaseTtlMs;
+          const longer = ttlMs < live.expiresAtMs - kernel.clock.elapsedMs();
+          kernel.leaseLife.renew(live, ttlMs);
+          if (longer) kernel.leaseLife.watch(live);
+          resolve({ expiresInMs: ttlMs, notices: pendingNotices(kernel, request) });
+        });
+      },
+      refuse: (refusal) => reject(new EngineError(refusal)),
+    });
+  });
+}
+
+export function applyUnary(kernel: Kernel, op: UnaryOp): Promise<{ applied: OpApplied; notices: Notice[] }> {
+  return new Promise((resolve, reject) => {
+    const request = { ...op, afterRefused: 0, changes: [op.change], onSession: false };
+    submitOp(kernel, request, (outcome) => {
+      if (outcome.kind === "refused") reject(new EngineError(outcome));
+      else resolve({ applied: outcome, notices: pendingNotices(kernel, op) });
+    });
+  });
+}
+
+/** All notices since the grant: a unary worker has no stream, so it is told again with each answer; seq tells them apart. */
+function pendingNotices(kernel: Kernel, ref: LeasedRef): Notice[] {
+  const live = kernel.leases.get(ref.lease.leaseId);
+  if (live === undefined || live.ending || live.lastNoticeSeq === 0) return [];
+  const nowMs = kernel.time.nowMs();
+  const events = kernel.store.readEvents(live.entry.state.runNo, {
+    afterSeq: live.grantedSeq,
+    limit: pageSizeMax,
+    bytesMax: pageBytesMax,
+  });
+  return events.flatMap((event) => noticeOf(event, live.leaseId, nowMs) ?? []);
+}

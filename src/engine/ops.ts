@@ -1,0 +1,273 @@
+import type { ApplyOp, Change } from "../core/command.ts";
+import { decide } from "../core/decide.ts";
+import { leaseLost } from "../core/decide-lease.ts";
+import type { ChangeNote } from "../core/decision.ts";
+import { digestOf } from "../core/digest.ts";
+import { type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
+import type { RunEvent } from "../core/event.ts";
+import { finalStatuses } from "../core/state.ts";
+import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote } from "./frames.ts";
+import { decideContext, type Kernel } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
+import { readPayload, readRange } from "./run-events.ts";
+import type { RunEntry } from "./run-table.ts";
+import type { Transaction } from "./writer.ts";
+
+// An op on its way through the writer: the ledger's question (did an earlier op of this lease fail?), core's decision,
+// the record, and the answer when all of it is durable. The same path for a session's ops and for unary calls.
+
+export interface OpRequest {
+  readonly namespace: string;
+  readonly lease: LeaseHandle;
+  readonly opId: number;
+  readonly afterRefused: number;
+  readonly changes: readonly Change[];
+  readonly onSession: boolean;
+}
+
+/** Refusals that say nothing about the op's own content: the ops behind it need not wait for its repair. */
+const notRemembered: ReadonlySet<ErrorReason> = new Set([
+  "LEASE_LOST",
+  "OP_CONFLICT",
+  "OP_OUT_OF_ORDER",
+  "PRECEDING_FAILED",
+  "RUN_NOT_FOUND",
+]);
+
+export function submitOp(kernel: Kernel, request: OpRequest, answer: (outcome: OpOutcome) => void): void {
+  kernel.counters.ops += 1;
+  kernel.writer.submit({
+    run: (transaction) => runOp(kernel, transaction, request, answer),
+    refuse(refusal) {
+      remember(kernel, request, refusal);
+      kernel.counters.opsRefused += 1;
+      answer(refusal);
+    },
+  });
+}
+
+/** Refuses an op that the wire found invalid, in its place among the others. */
+export function submitInvalidOp(
+  kernel: Kernel,
+  request: Pick<OpRequest, "lease" | "opId">,
+  refusal: Refusal,
+  answer: (outcome: OpOutcome) => void,
+): void {
+  kernel.writer.submit({
+    run(transaction) {
+      remember(kernel, request, refusal);
+      transaction.after(() => answer(refusal));
+    },
+    refuse: answer,
+  });
+}
+
+function runOp(
+  kernel: Kernel,
+  transaction: Transaction,
+  request: OpRequest,
+  answer: (outcome: OpOutcome) => void,
+): void {
+  const { lease: handle, opId } = request;
+  const live = kernel.leases.get(handle.leaseId);
+  const entry = entryOf(kernel, live, request);
+  if (entry === undefined) {
+    return refuseOp(kernel, transaction, request, leaseLostUnknown(request), answer);
+  }
+  const preceding = precedingFailed(live, request, entry);
+  if (preceding !== undefined) return refuseOp(kernel, transaction, request, preceding, answer);
+  const command: ApplyOp = {
+    type: "ApplyOp",
+    lease: handle,
+    opId,
+    afterRefused: request.afterRefused,
+    changes: request.changes,
+    digest: opId === 0 ? 0 : digestOf(request.changes),
+    onSession: request.onSession,
+  };
+  const decision = decide(
+    entry.state,
+    command,
+    decideContext(kernel, (seq) => readPayload(kernel.store, entry, seq)),
+  );
+  switch (decision.kind) {
+    case "refused":
+      return refuseOp(kernel, transaction, request, decision, answer);
+    case "repeated": {
+      const outcome = repeatedOutcome(kernel, entry, request.changes, decision.firstSeq, decision.lastSeq);
+      return transaction.after(() => answer(outcome));
+    }
+    case "lookUp":
+      return lookUp(kernel, transaction, entry, command, request, answer);
+    default: {
+      const { state } = entry;
+      if (decision.events.length > 0 || decision.starts.size > 0) transaction.claimWrite();
+      if (live !== undefined) {
+        if (live.refusedOpId !== 0) live.refusedOpId = 0;
+        if (live.phase === "offered" || live.phase === "orphaned") live.phase = "held";
+      }
+      const notes = resolveNotes(kernel, entry, decision.notes);
+      kernel.recorder.record(transaction, entry, decision.events);
+      kernel.recorder.recordStarts(transaction, entry, decision.starts);
+      const outcome: OpApplied = {
+        kind: "applied",
+        already: decision.already,
+        lastSeq: state.lastSeq,
+        notes,
+        nowMs: kernel.time.nowMs(),
+        queued: state.status === "QUEUED",
+      };
+      transaction.after(() => answer(outcome));
+    }
+  }
+}
+
+function entryOf(kernel: Kernel, live: LiveLease | undefined, request: OpRequest): RunEntry | undefined {
+  const { runId } = request.lease;
+  if (live !== undefined && live.runId === runId && live.namespace === request.namespace) return live.entry;
+  return kernel.runs.find(request.namespace, runId);
+}
+
+function leaseLostUnknown(request: OpRequest): Refusal {
+  return refuse("RUN_NOT_FOUND", `there is no run ${JSON.stringify(request.lease.runId.slice(0, 100))}`, {
+    field: "lease.run_id",
+  });
+}
+
+/** After a refused op, later ones wait until the worker shows that it has seen the refusal. */
+function precedingFailed(live: LiveLease | undefined, request: OpRequest, entry: RunEntry): Refusal | undefined {
+  if (live === undefined || live.refusedOpId === 0 || request.opId === 0) return undefined;
+  const { refusedOpId } = live;
+  if (request.opId <= refusedOpId || request.afterRefused === refusedOpId) return undefined;
+  if (entry.state.ops.has(request.opId)) return undefined;
+  return refuse("PRECEDING_FAILED", `op ${refusedOpId} of this lease was refused; name it in after_refused to go on`, {
+    field: "after_refused",
+  });
+}
+
+function remember(kernel: Kernel, request: Pick<OpRequest, "lease" | "opId">, refusal: Refusal): void {
+  if (request.opId === 0 || notRemembered.has(refusal.reason)) return;
+  const live = kernel.leases.get(request.lease.leaseId);
+  if (live === undefined || request.opId <= live.entry.state.lastOpId) return;
+  live.refusedOpId = request.opId;
+}
+
+function refuseOp(
+  kernel: Kernel,
+  transaction: Transaction,
+  request: OpRequest,
+  refusal: Refusal,
+  answer: (outcome: OpOutcome) => void,
+): void {
+  kernel.counters.opsRefused += 1;
+  remember(kernel, request, refusal);
+  transaction.after(() => answer(refusal));
+}
+
+/**
+ * An op of an epoch that is over: only the file knows whether it was applied. Asked when nothing of the run is
+ * undurable any more, so that the file says all of it.
+ */
+function lookUp(
+  kernel: Kernel,
+  transaction: Transaction,
+  entry: RunEntry,
+  command: ApplyOp,
+  request: OpRequest,
+  answer: (outcome: OpOutcome) => void,
+): void {
+  transaction.after(() => {
+    const { runNo } = entry.state;
+    const { lease, opId } = command;
+    const events = kernel.store.findOp(runNo, lease.epoch, opId);
+    const first = events[0];
+    const granted = first === undefined ? undefined : findGrant(kernel, runNo, lease.epoch, first.seq);
+    if (first === undefined || granted !== lease.leaseId) {
+      kernel.counters.opsRefused += 1;
+      return answer(leaseLost(entry.state, lease));
+    }
+    if (first.opDigest !== command.digest) {
+      return answer(refuse("OP_CONFLICT", `op ${opId} was applied with other content`));
+    }
+    answer(outcomeOf(kernel, entry, request.changes, events));
+  });
+}
+
+/** The lease_id of the grant with this epoch, looked for backwards from one of its events. */
+function findGrant(kernel: Kernel, runNo: number, epoch: number, beforeSeq: number): string | undefined {
+  const page = 256;
+  for (let end = beforeSeq; end > 0; end -= page) {
+    const afterSeq = Math.max(0, end - 1 - page);
+    const events = kernel.store.readEvents(runNo, {
+      afterSeq,
+      limit: end - 1 - afterSeq,
+      bytesMax: Number.MAX_SAFE_INTEGER,
+    });
+    for (const event of events.reverse()) {
+      if (event.type === "LeaseGranted" && event.epoch === epoch) return event.detail.leaseId;
+    }
+  }
+  return undefined;
+}
+
+function repeatedOutcome(
+  kernel: Kernel,
+  entry: RunEntry,
+  changes: readonly Change[],
+  firstSeq: number,
+  lastSeq: number,
+): OpApplied {
+  return outcomeOf(kernel, entry, changes, readRange(kernel.store, entry, firstSeq, lastSeq));
+}
+
+/** The result of an op that was applied before, made again from the events that it wrote. */
+function outcomeOf(
+  kernel: Kernel,
+  entry: RunEntry,
+  changes: readonly Change[],
+  events: readonly RunEvent[],
+): OpApplied {
+  const notes: ChangeNote[] = [];
+  for (const event of events) {
+    const index = changes.findIndex((change) => "stepKey" in change && change.stepKey === event.stepKey);
+    if (index < 0) continue;
+    switch (event.type) {
+      case "StepAttemptFailed": {
+        const { attempt, retryAtMs } = event.detail;
+        notes.push({ kind: "retry", index, nextAttempt: attempt + 1, retryAtMs });
+        break;
+      }
+      case "StepFailed":
+        notes.push({ kind: "exhausted", index, attempt: event.detail.attempt });
+        break;
+      case "SignalConsumed":
+        notes.push({ kind: "signal", index, signalSeq: event.detail.signalSeq });
+        break;
+      case "TimerSet":
+        notes.push({ kind: "timer", index, firesAtMs: event.detail.firesAtMs });
+        break;
+    }
+  }
+  return {
+    kind: "applied",
+    already: true,
+    lastSeq: events.at(-1)?.seq ?? 0,
+    notes: resolveNotes(kernel, entry, notes),
+    nowMs: kernel.time.nowMs(),
+    queued: !finalStatuses.has(entry.state.status) && entry.state.status === "QUEUED",
+  };
+}
+
+const noNotes: readonly ResolvedNote[] = [];
+
+/** Payloads that only the history knows are read at the decision: later the events may have left memory. */
+function resolveNotes(kernel: Kernel, entry: RunEntry, notes: readonly ChangeNote[]): readonly ResolvedNote[] {
+  if (notes.length === 0) return noNotes;
+  return notes.map((note): ResolvedNote => {
+    if (note.kind === "signal") return { ...note, payload: readPayload(kernel.store, entry, note.signalSeq) };
+    if (note.kind === "stored") {
+      return { kind: "stored", index: note.index, output: readPayload(kernel.store, entry, note.seq) };
+    }
+    return note;
+  });
+}

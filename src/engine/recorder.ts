@@ -1,0 +1,266 @@
+import type { PendingStart } from "../core/state.ts";
+import { type EventTypeName, type RunEvent, resultTypes } from "../core/event.ts";
+import { evolve } from "../core/evolve.ts";
+import { sealStarts } from "../core/decide-op.ts";
+import { deadlinesOf, rankOf } from "../core/rows.ts";
+import { finalStatuses } from "../core/state.ts";
+import type { RunRow } from "../store/store.ts";
+import { noticeOf } from "./journal.ts";
+import type { Kernel } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
+import type { RunEntry } from "./run-table.ts";
+import type { Transaction } from "./writer.ts";
+
+// From decided events to everything that follows from them: the state, the batch's rows, the line, the deadlines, the
+// ledger, and what is to be told when the batch is durable. The only place that changes decided state.
+
+export interface Recorder {
+  record(transaction: Transaction, entry: RunEntry, events: readonly RunEvent[]): void;
+  /** Starts wait for the end of the batch; see PendingStart. */
+  recordStarts(transaction: Transaction, entry: RunEntry, starts: ReadonlyMap<string, PendingStart>): void;
+  /** Writes row, line and deadlines although no event says so: the run's time has come, or its history is corrupt. */
+  recordRow(transaction: Transaction, entry: RunEntry): void;
+  /** Makes the entry's deadlines known before they are compared. */
+  loadDeadlines(entry: RunEntry): Map<string, number>;
+  /** A deadline that turned out void. */
+  dropDeadline(transaction: Transaction, entry: RunEntry, kind: RunDeadlineKind, stepKey: string): void;
+  /** Completes the batch: open starts become events, changed rows are added. */
+  seal(transaction: Transaction): void;
+  /** The batch is durable. */
+  durable(commitNo: number): void;
+  reset(): void;
+}
+type RunDeadlineKind = Parameters<Kernel["deadlines"]["remove"]>[1];
+
+/** What the recorder tells the parts that talk to workers. */
+export interface RecorderHooks {
+  /** Decided: the lease holds no capacity any more. */
+  leaseEnding(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }): void;
+  /** Durable: it is gone; tell its holder unless the holder ended it itself. */
+  leaseEnded(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }): void;
+  /** Durable: tell the holder of the lease. */
+  notice(lease: LiveLease, event: RunEvent): void;
+}
+
+/** Events that never change a deadline, unless a step with a timeout is concerned. */
+const deadlineFree: ReadonlySet<EventTypeName> = new Set([
+  "StepStarted",
+  "StepCompleted",
+  "StepFailed",
+  "StepAttemptFailed",
+  "LeaseExtended",
+]);
+
+export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
+  const touched = new Set<RunEntry>();
+  /** Touched entries of committed batches that are not durable, in order. */
+  let waiting: { commitNo: number; entries: RunEntry[] }[] = [];
+
+  function touch(transaction: Transaction, entry: RunEntry): void {
+    entry.commitNo = transaction.commitNo;
+    touched.add(entry);
+  }
+
+  function record(transaction: Transaction, entry: RunEntry, events: readonly RunEvent[]): void {
+    if (events.length === 0) return;
+    transaction.claimWrite();
+    const { state } = entry;
+    const { version } = state;
+    const cancelBefore = state.cancel;
+    const lease = state.lease === undefined ? undefined : kernel.leases.get(state.lease.leaseId);
+    let deadlinesChange = entry.deadlines !== undefined && hasStepTimeout(entry);
+    for (const event of events) {
+      if (!deadlineFree.has(event.type) || (event.type === "StepStarted" && event.detail.timeoutMs !== undefined)) {
+        deadlinesChange = true;
+      }
+    }
+    if (deadlinesChange) self.loadDeadlines(entry);
+    touch(transaction, entry);
+    for (const event of events) {
+      evolve(state, event);
+      entry.undurable.push(event);
+      entry.undurableCommitNos.push(transaction.commitNo);
+      transaction.batch.events.push({ runNo: state.runNo, event });
+      if (lease !== undefined) followLease(transaction, lease, event);
+    }
+    if (state.version !== version || state.cancel !== cancelBefore) {
+      entry.rowDirty = true;
+      place(transaction, entry);
+    }
+    if (deadlinesChange) diffDeadlines(transaction, entry);
+    kernel.watchers.decided(transaction, entry, events);
+  }
+
+  function followLease(transaction: Transaction, lease: LiveLease, event: RunEvent): void {
+    if (event.type === "LeaseEnded") {
+      lease.ending = true;
+      hooks.leaseEnding(lease, event);
+      transaction.after(() => hooks.leaseEnded(lease, event));
+    } else if (noticeOf(event, lease.leaseId, 0) !== undefined && !lease.ending) {
+      lease.lastNoticeSeq = event.seq;
+      transaction.after(() => hooks.notice(lease, event));
+    }
+  }
+
+  /** Into or out of its line, and to its place in it. */
+  function place(transaction: Transaction, entry: RunEntry): void {
+    const { state } = entry;
+    const available = state.status === "QUEUED" && state.availableAtMs <= kernel.time.nowMs();
+    const rank = available ? rankOf(state) : 0;
+    if (entry.inLine && (!available || rank !== entry.rank)) {
+      kernel.lines.leave(state, state.runNo, entry.rank, transaction.commitNo);
+      entry.inLine = false;
+    }
+    if (available && !entry.inLine) {
+      entry.inLine = true;
+      entry.rank = rank;
+      kernel.lines.enter(state, state.runNo, rank, transaction.commitNo);
+    }
+  }
+
+  function diffDeadlines(transaction: Transaction, entry: RunEntry): void {
+    const { runNo } = entry.state;
+    const before = entry.deadlines ?? new Map<string, number>();
+    const after = currentDeadlines(entry);
+    const { commitNo } = transaction;
+    for (const [key, dueAtMs] of after) {
+      if (before.get(key) === dueAtMs) continue;
+      const { kind, stepKey } = splitKey(key);
+      transaction.batch.deadlines.push({ op: "put", runNo, kind, stepKey, dueAtMs });
+      kernel.deadlines.put({ runNo, kind, stepKey, dueAtMs }, commitNo);
+    }
+    for (const key of before.keys()) {
+      if (after.has(key)) continue;
+      const { kind, stepKey } = splitKey(key);
+      transaction.batch.deadlines.push({ op: "delete", runNo, kind, stepKey });
+      kernel.deadlines.remove(runNo, kind, stepKey, commitNo);
+    }
+    entry.deadlines = after;
+  }
+
+  const self: Recorder = {
+    record,
+    recordStarts(transaction, entry, starts) {
+      if (starts.size === 0) return;
+      transaction.claimWrite();
+      touch(transaction, entry);
+      for (const [stepKey, start] of starts) entry.state.pendingStarts.set(stepKey, start);
+    },
+    recordRow(transaction, entry) {
+      transaction.claimWrite();
+      self.loadDeadlines(entry);
+      touch(transaction, entry);
+      entry.rowDirty = true;
+      place(transaction, entry);
+      diffDeadlines(transaction, entry);
+    },
+    loadDeadlines(entry) {
+      entry.deadlines ??= currentDeadlines(entry);
+      return entry.deadlines;
+    },
+    dropDeadline(transaction, entry, kind, stepKey) {
+      transaction.claimWrite();
+      entry.deadlines?.delete(deadlineKey(kind, stepKey));
+      transaction.batch.deadlines.push({ op: "delete", runNo: entry.state.runNo, kind, stepKey });
+      kernel.deadlines.remove(entry.state.runNo, kind, stepKey, transaction.commitNo);
+    },
+    seal(transaction) {
+      const nowMs = kernel.time.nowMs();
+      for (const entry of touched) {
+        if (entry.state.pendingStarts.size > 0) record(transaction, entry, sealStarts(entry.state, nowMs));
+      }
+      if (touched.size === 0) return;
+      for (const entry of touched) {
+        if (!entry.rowDirty) continue;
+        entry.rowDirty = false;
+        transaction.batch.runs.push(rowOf(entry, transaction.commitNo));
+      }
+      waiting.push({ commitNo: transaction.commitNo, entries: [...touched] });
+      touched.clear();
+    },
+    durable(commitNo) {
+      kernel.lines.durable(commitNo);
+      kernel.deadlines.durable(commitNo);
+      while (waiting.length > 0 && (waiting[0] as { commitNo: number }).commitNo <= commitNo) {
+        for (const entry of waiting.shift()?.entries ?? []) settle(entry, commitNo);
+      }
+      kernel.runs.evict(commitNo);
+    },
+    reset() {
+      touched.clear();
+      waiting = [];
+    },
+  };
+
+  /** What the answers may show moves on; events of later batches stay with the entry. */
+  function settle(entry: RunEntry, commitNo: number): void {
+    const { undurable, undurableCommitNos, durable } = entry;
+    if (entry.commitNo <= commitNo) entry.commitNo = 0;
+    let settled = 0;
+    while (settled < undurable.length && (undurableCommitNos[settled] as number) <= commitNo) {
+      const event = undurable[settled++] as RunEvent;
+      durable.lastSeq = event.seq;
+      durable.updatedAtMs = event.atMs;
+      if (resultTypes.has(event.type)) durable.stepsCompleted += 1;
+    }
+    if (settled === undurable.length) {
+      entry.undurable = [];
+      entry.undurableCommitNos = [];
+    } else {
+      undurable.splice(0, settled);
+      undurableCommitNos.splice(0, settled);
+    }
+  }
+  return self;
+}
+
+function hasStepTimeout(entry: RunEntry): boolean {
+  for (const key of entry.deadlines?.keys() ?? []) if (key.startsWith("stepTimeout ")) return true;
+  return false;
+}
+
+export function deadlineKey(kind: RunDeadlineKind, stepKey: string): string {
+  return `${kind} ${stepKey}`;
+}
+function splitKey(key: string): { kind: RunDeadlineKind; stepKey: string } {
+  const space = key.indexOf(" ");
+  return { kind: key.slice(0, space) as RunDeadlineKind, stepKey: key.slice(space + 1) };
+}
+
+function currentDeadlines(entry: RunEntry): Map<string, number> {
+  const map = new Map<string, number>();
+  if (entry.corrupt) return map;
+  for (const { kind, stepKey, dueAtMs } of deadlinesOf(entry.state, entry.inLine))
+    map.set(deadlineKey(kind, stepKey), dueAtMs);
+  return map;
+}
+
+/** The row as decided. */
+export function rowOf(entry: RunEntry, commitNo: number): RunRow {
+  const { state } = entry;
+  return {
+    runNo: state.runNo,
+    namespace: state.namespace,
+    runId: state.runId,
+    workflow: state.workflow,
+    queue: state.queue,
+    runKey: state.runKey,
+    status: state.status,
+    pauseReason: state.pauseReason,
+    cancelRequested: state.cancel !== undefined && !finalStatuses.has(state.status),
+    priority: state.priority,
+    version: state.version,
+    stepsCompleted: state.stepsCompleted,
+    lastSeq: state.lastSeq,
+    epoch: state.epoch,
+    workerId: state.lease?.workerId ?? "",
+    createdAtMs: state.createdAtMs,
+    updatedAtMs: state.updatedAtMs,
+    startedAtMs: state.startedAtMs,
+    closedAtMs: state.closedAtMs,
+    availableAtMs: state.availableAtMs,
+    timeoutAtMs: state.timeoutAtMs,
+    rank: entry.inLine ? entry.rank : undefined,
+    commitNo,
+  };
+}

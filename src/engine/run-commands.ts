@@ -1,0 +1,185 @@
+import { createHash } from "node:crypto";
+import { uuidv7 } from "uuidv7";
+import type { RunCommand } from "../core/command.ts";
+import { decide } from "../core/decide.ts";
+import { corrupt, decideStartRun } from "../core/decide-run.ts";
+import type { Accepted } from "../core/decision.ts";
+import { EngineError, type Refusal, refuse } from "../core/errors.ts";
+import { createState } from "../core/evolve.ts";
+import { finalStatuses } from "../core/state.ts";
+import type { RunRef, StartOutcome, StartRequest } from "./api.ts";
+import { decideContext, type Kernel } from "./kernel.ts";
+import { readPayload } from "./run-events.ts";
+import { createEntry, type RunEntry } from "./run-table.ts";
+import type { Transaction } from "./writer.ts";
+
+// What callers and operators ask of runs. Each is one piece of work: judged and recorded in the writer's order,
+// answered when durable. Uniqueness of run ids and run keys is judged here, because core sees one run at a time.
+
+/** Without an id from the caller, the same (namespace, request_id) gives the same run; without both, every call a new one. */
+function chooseRunId(request: StartRequest): string {
+  if (request.runId !== "") return request.runId;
+  if (request.requestId === "") return uuidv7();
+  const digest = createHash("sha256").update(`${request.namespace}\u0000${request.requestId}`).digest("hex");
+  return `r-${digest.slice(0, 32)}`;
+}
+
+export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    kernel.writer.submit({
+      run(transaction) {
+        const answer = run(transaction);
+        transaction.after(() => resolve(answer));
+      },
+      refuse: (refusal) => reject(new EngineError(refusal)),
+    });
+  });
+}
+
+export function startRuns(kernel: Kernel, requests: readonly StartRequest[]): Promise<StartOutcome[]> {
+  const named = requests.map((request) => ({ request, runId: chooseRunId(request) }));
+  return submit(kernel, (transaction) =>
+    named.map(({ request, runId }) => startOne(kernel, transaction, request, runId)),
+  );
+}
+
+function startOne(kernel: Kernel, transaction: Transaction, request: StartRequest, runId: string): StartOutcome {
+  const { namespace, workflow, runKey } = request;
+  const existing = kernel.runs.find(namespace, runId);
+  if (existing !== undefined) {
+    const { state } = existing;
+    if (request.requestId !== "" && state.requestId === request.requestId) {
+      return { kind: "started", runId, runNo: state.runNo, already: true };
+    }
+    const text = `run ${JSON.stringify(runId.slice(0, 100))} exists in namespace ${namespace} and is ${state.status}`;
+    return refuse("RUN_EXISTS", text, { field: "run_id", runId });
+  }
+  const taken = runKeyTaken(kernel, namespace, workflow, runKey);
+  if (taken !== undefined) return taken;
+  const state = createState({ runNo: kernel.nextRunNo(), namespace, runId });
+  transaction.claimWrite();
+  const entry = createEntry(state);
+  kernel.runs.add(entry);
+  kernel.recorder.record(transaction, entry, [decideStartRun({ ...request, type: "StartRun" }, kernel.time.nowMs())]);
+  kernel.runKeys.take(entry, transaction.commitNo);
+  return { kind: "started", runId, runNo: state.runNo, already: false };
+}
+
+function runKeyTaken(kernel: Kernel, namespace: string, workflow: string, runKey: string): Refusal | undefined {
+  if (runKey === "") return undefined;
+  const holder = kernel.runKeys.holder(namespace, workflow, runKey);
+  if (holder === undefined) return undefined;
+  const { runId } = holder.state;
+  const text = `run key ${JSON.stringify(runKey.slice(0, 100))} of workflow ${workflow} is held by open run ${JSON.stringify(runId.slice(0, 100))}`;
+  return refuse("RUN_KEY_TAKEN", text, { field: "run_key", runId });
+}
+
+export function signalWithStart(
+  kernel: Kernel,
+  request: StartRequest,
+  signal: { readonly name: string; readonly payload: StartRequest["input"]; readonly requestId: string },
+): Promise<{ ref: RunRef; started: boolean; signalSeq: number }> {
+  const chosen = chooseRunId(request);
+  return submit(kernel, (transaction) => {
+    const { namespace, workflow, runKey } = request;
+    let entry = kernel.runs.find(namespace, chosen);
+    if (entry === undefined && runKey !== "") entry = kernel.runKeys.holder(namespace, workflow, runKey);
+    let started = false;
+    if (entry === undefined) {
+      const outcome = startOne(kernel, transaction, request, chosen);
+      if (outcome.kind === "refused") throw new EngineError(outcome);
+      started = true;
+      entry = kernel.runs.get(outcome.runNo) as RunEntry;
+    }
+    const command: RunCommand = { type: "SignalRun", ...signal };
+    const accepted = apply(kernel, transaction, entry, command);
+    return { ref: { namespace, runId: entry.state.runId }, started, signalSeq: signalSeqOf(accepted) };
+  });
+}
+
+export function signalRun(
+  kernel: Kernel,
+  ref: RunRef,
+  signal: { readonly name: string; readonly payload: StartRequest["input"]; readonly requestId: string },
+): Promise<{ signalSeq: number; already: boolean }> {
+  return submit(kernel, (transaction) => {
+    const accepted = apply(kernel, transaction, existingRun(kernel, ref), { type: "SignalRun", ...signal });
+    return { signalSeq: signalSeqOf(accepted), already: accepted.already };
+  });
+}
+
+function signalSeqOf(accepted: Accepted): number {
+  const [note] = accepted.notes;
+  return note?.kind === "signal" ? note.signalSeq : 0;
+}
+
+/** Cancel, terminate, pause, resume, retry. */
+export function commandRun(kernel: Kernel, ref: RunRef, command: RunCommand): Promise<void> {
+  return submit(kernel, (transaction) => {
+    const entry = existingRun(kernel, ref);
+    const { state } = entry;
+    if (command.type === "RetryRun" && state.status === "FAILED") {
+      const taken = runKeyTaken(kernel, state.namespace, state.workflow, state.runKey);
+      if (taken !== undefined) throw new EngineError(taken);
+    }
+    const accepted = apply(kernel, transaction, entry, command);
+    if (command.type === "RetryRun" && !accepted.already) kernel.runKeys.take(entry, transaction.commitNo);
+  });
+}
+
+export function existingRun(kernel: Kernel, ref: RunRef): RunEntry {
+  const entry = kernel.runs.find(ref.namespace, ref.runId);
+  if (entry !== undefined) return entry;
+  throw new EngineError(runNotFound(ref));
+}
+
+export function runNotFound(ref: RunRef): Refusal {
+  const text = `there is no run ${JSON.stringify(ref.runId.slice(0, 100))} in namespace ${ref.namespace}`;
+  return refuse("RUN_NOT_FOUND", text, { field: "run_id" });
+}
+
+function apply(kernel: Kernel, transaction: Transaction, entry: RunEntry, command: RunCommand): Accepted {
+  if (entry.corrupt) return applyToCorrupt(kernel, transaction, entry, command);
+  const decision = decide(
+    entry.state,
+    command,
+    decideContext(kernel, (seq) => readPayload(kernel.store, entry, seq)),
+  );
+  if (decision.kind === "refused") throw new EngineError(decision);
+  if (decision.kind !== "accepted") throw new Error(`${command.type} was decided as ${decision.kind}`);
+  kernel.recorder.record(transaction, entry, decision.events);
+  return decision;
+}
+
+/** A history that cannot be read cannot be extended: the end is kept on the row, whose pause reason says so to verify. */
+function applyToCorrupt(kernel: Kernel, transaction: Transaction, entry: RunEntry, command: RunCommand): Accepted {
+  const { state } = entry;
+  if (command.type !== "TerminateRun") throw new EngineError(corrupt(state));
+  const done: Accepted = {
+    kind: "accepted",
+    events: [],
+    starts: new Map(),
+    already: finalStatuses.has(state.status),
+    notes: [],
+  };
+  if (done.already) return done;
+  transaction.claimWrite();
+  state.status = "TERMINATED";
+  state.version += 1;
+  state.closedAtMs = kernel.time.nowMs();
+  state.updatedAtMs = state.closedAtMs;
+  kernel.recorder.recordRow(transaction, entry);
+  return done;
+}
+
+/** Sets a run aside whose history cannot be read, so that the others go on. */
+export function setAsideCorrupt(kernel: Kernel, entry: RunEntry): void {
+  const { state } = entry;
+  state.status = "PAUSED";
+  state.pauseReason = "CORRUPT_HISTORY";
+  state.version += 1;
+  kernel.writer.submit({
+    run: (transaction) => kernel.recorder.recordRow(transaction, entry),
+    refuse: () => {},
+  });
+}

@@ -1,0 +1,191 @@
+import type { RunEvent } from "../core/event.ts";
+import { createState, evolve } from "../core/evolve.ts";
+import { finalStatuses, type RunState } from "../core/state.ts";
+import { CorruptRowError, type RunRow, type Store } from "../store/store.ts";
+
+// Runs in memory, as decided. An entry that an undurable batch touched, or whose run is leased, is pinned: the file
+// does not say yet what was decided, so memory must. This is the overlay of run states and of new ids: a point load
+// looks here first, and only what nobody has touched is read from the file. Everything else is a cache.
+
+export interface RunEntry {
+  readonly state: RunState;
+  /** The newest batch that touched it; it may be evicted once that one is durable. */
+  commitNo: number;
+  /** Decided and not yet durable, in order, payloads included. */
+  undurable: RunEvent[];
+  /** The batch of each undurable event. */
+  undurableCommitNos: number[];
+  /** What answers may show: advances only when a batch is durable. */
+  durable: DurableView;
+  /** True while the run stands in its line (as decided). */
+  inLine: boolean;
+  /** The rank under which it stands there. */
+  rank: number;
+  /** Deadlines as decided, by kind and step key; undefined until they are needed. */
+  deadlines: Map<string, number> | undefined;
+  /** The row has to be written with the open batch. */
+  rowDirty: boolean;
+  /** The history cannot be read: only the row is known. */
+  corrupt: boolean;
+}
+
+export interface DurableView {
+  lastSeq: number;
+  stepsCompleted: number;
+  updatedAtMs: number;
+}
+
+export interface RunTable {
+  /** The run as decided, loaded if need be; undefined when there is none. */
+  find(namespace: string, runId: string): RunEntry | undefined;
+  get(runNo: number): RunEntry | undefined;
+  /** In memory only. */
+  peek(runNo: number): RunEntry | undefined;
+  add(entry: RunEntry): void;
+  /** Drops what may go: unpinned entries above the bounds. Call when a batch is durable. */
+  evict(durableCommitNo: number): void;
+  clear(): void;
+  readonly size: number;
+}
+
+export function createEntry(state: RunState): RunEntry {
+  return {
+    state,
+    commitNo: 0,
+    undurable: [],
+    undurableCommitNos: [],
+    durable: { lastSeq: state.lastSeq, stepsCompleted: state.stepsCompleted, updatedAtMs: state.updatedAtMs },
+    inLine: false,
+    rank: 0,
+    deadlines: undefined,
+    rowDirty: false,
+    corrupt: false,
+  };
+}
+
+const pageEvents = 2_000;
+const pageBytes = 4 * 1024 * 1024;
+
+export function createRunTable(options: {
+  store: Store;
+  runsMax: number;
+  stepsMax: number;
+  /** Told of a history that cannot be read, once for each load. */
+  onCorrupt: (entry: RunEntry, error: CorruptRowError) => void;
+}): RunTable {
+  const { store } = options;
+  const byNo = new Map<number, RunEntry>();
+  const byId = new Map<string, RunEntry>();
+  let cachedSteps = 0;
+
+  function keyOf(namespace: string, runId: string): string {
+    return `${namespace}\u0000${runId}`;
+  }
+  function add(entry: RunEntry): void {
+    byNo.set(entry.state.runNo, entry);
+    byId.set(keyOf(entry.state.namespace, entry.state.runId), entry);
+  }
+  function touch(entry: RunEntry): RunEntry {
+    if (entry.state.lease === undefined && entry.commitNo === 0) {
+      byNo.delete(entry.state.runNo);
+      byNo.set(entry.state.runNo, entry);
+    }
+    return entry;
+  }
+  function load(row: RunRow): RunEntry {
+    const state = createState(row);
+    let corruption: CorruptRowError | undefined;
+    try {
+      for (;;) {
+        const events = store.readEvents(row.runNo, { afterSeq: state.lastSeq, limit: pageEvents, bytesMax: pageBytes });
+        for (const event of events) evolve(state, event);
+        if (state.lastSeq >= row.lastSeq && events.length < pageEvents) break;
+        if (events.length === 0) throw new CorruptRowError(row.runNo, state.lastSeq + 1, "the event is missing");
+      }
+      if (row.pauseReason === "CORRUPT_HISTORY") corruption = new CorruptRowError(row.runNo, 0, "set aside before");
+    } catch (error) {
+      if (!(error instanceof CorruptRowError)) throw error;
+      corruption = error;
+    }
+    const entry = createEntry(state);
+    entry.inLine = row.rank !== undefined;
+    entry.rank = row.rank ?? 0;
+    add(entry);
+    if (corruption !== undefined) {
+      fillFromRow(state, row);
+      entry.corrupt = true;
+      entry.durable = { lastSeq: row.lastSeq, stepsCompleted: row.stepsCompleted, updatedAtMs: row.updatedAtMs };
+      if (row.pauseReason !== "CORRUPT_HISTORY" && !finalStatuses.has(row.status)) options.onCorrupt(entry, corruption);
+    }
+    cachedSteps += state.steps.size;
+    return entry;
+  }
+  return {
+    find(namespace, runId) {
+      const entry = byId.get(keyOf(namespace, runId));
+      if (entry !== undefined) return touch(entry);
+      const row = store.findRun(namespace, runId);
+      return row === undefined ? undefined : load(row);
+    },
+    get(runNo) {
+      const entry = byNo.get(runNo);
+      if (entry !== undefined) return touch(entry);
+      const row = store.getRun(runNo);
+      return row === undefined ? undefined : load(row);
+    },
+    peek: (runNo) => byNo.get(runNo),
+    add,
+    evict(durableCommitNo) {
+      if (byNo.size <= options.runsMax && cachedSteps <= options.stepsMax) return;
+      let unpinned = 0;
+      let steps = 0;
+      const candidates: RunEntry[] = [];
+      for (const entry of byNo.values()) {
+        if (entry.state.lease !== undefined || entry.commitNo > durableCommitNo || entry.state.pendingStarts.size > 0)
+          continue;
+        unpinned += 1;
+        steps += entry.state.steps.size;
+        candidates.push(entry);
+      }
+      for (const entry of candidates) {
+        if (unpinned <= options.runsMax && steps <= options.stepsMax) break;
+        unpinned -= 1;
+        steps -= entry.state.steps.size;
+        byNo.delete(entry.state.runNo);
+        byId.delete(keyOf(entry.state.namespace, entry.state.runId));
+      }
+      cachedSteps = steps;
+    },
+    clear() {
+      byNo.clear();
+      byId.clear();
+      cachedSteps = 0;
+    },
+    get size() {
+      return byNo.size;
+    },
+  };
+}
+
+/** A run whose history cannot be read is known by its row only. */
+function fillFromRow(state: RunState, row: RunRow): void {
+  state.workflow = row.workflow;
+  state.queue = row.queue;
+  state.runKey = row.runKey;
+  state.priority = row.priority;
+  state.status = row.status;
+  state.pauseReason = row.pauseReason;
+  state.version = row.version;
+  state.lastSeq = row.lastSeq;
+  state.stepsCompleted = row.stepsCompleted;
+  state.epoch = row.epoch;
+  state.createdAtMs = row.createdAtMs;
+  state.updatedAtMs = row.updatedAtMs;
+  state.startedAtMs = row.startedAtMs;
+  state.closedAtMs = row.closedAtMs;
+  state.timeoutAtMs = row.timeoutAtMs;
+  state.lease = undefined;
+  state.timers.clear();
+  state.signals = [];
+  state.cancel = undefined;
+}

@@ -1,0 +1,196 @@
+import type { LeaseEndReason } from "../core/event.ts";
+import { payloadBytes } from "../core/payload.ts";
+import { outboxAssignmentsMax, outboxBytesMax, outboxItemsMax, outboxStallMs, unacceptedMax } from "../limits.ts";
+import type { StreamSink } from "./api.ts";
+import { type GrantPlan, giveAssignment } from "./assignment.ts";
+import type { GoAwayReason, LostLease, Notice, ServerFrame } from "./frames.ts";
+import { type Kernel, sessionIntervals } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
+import { createOutbox, frameBytes, type Lane, type Outbox } from "./outbox.ts";
+import type { Group, Taker } from "./takers.ts";
+
+// A session is a worker's logical connection; a stream is what carries it for a while.
+//
+//   new --Hello--> ACTIVE --stream lost--> DETACHED --Hello--> ACTIVE
+//                  ACTIVE --Drain--> DRAINING --Goodbye--> CLOSED       DETACHED --grace over--> CLOSED
+//
+// A detached session keeps its leases to their TTL: most cuts are proxies ageing a stream out, and giving the run to
+// somebody else would do work twice. The epoch, not a timer, is what makes this safe.
+
+/** One stream, with what waits for it to be read. */
+export interface Stream {
+  readonly outbox: Outbox;
+  readonly sink: StreamSink;
+  lastFrameAtMs: number;
+  lastTakenAtMs: number;
+  ended: boolean;
+}
+
+export function createStream(kernel: Kernel, sink: StreamSink, onHanded: (leaseId: string) => void): Stream {
+  const nowMs = kernel.clock.elapsedMs();
+  return {
+    outbox: createOutbox({ onHanded, onReady: () => sink.wake() }),
+    sink,
+    lastFrameAtMs: nowMs,
+    lastTakenAtMs: nowMs,
+    ended: false,
+  };
+}
+
+/** Takes the last frame, lets what waits be read, then ends. */
+export function endStream(stream: Stream, last?: ServerFrame): void {
+  if (stream.ended) return;
+  stream.ended = true;
+  if (last !== undefined) stream.outbox.push(last, "urgent", frameBytes);
+  stream.outbox.seal();
+  stream.sink.end();
+}
+
+export function goAway(reason: GoAwayReason, message: string, reconnectAfterMs: number, jitterMs: number): ServerFrame {
+  return { kind: "goAway", reason, reconnectAfterMs, jitterMs, message };
+}
+
+export class Session implements Taker {
+  readonly leases = new Set<LiveLease>();
+  group: Group | undefined;
+  bucket = -1;
+  capacity = 0;
+  phase: "active" | "detached" | "draining" | "closed" = "detached";
+  stream: Stream | undefined;
+  /** Offers in a row that a live stream left unaccepted. */
+  strikes = 0;
+
+  readonly sessionId: string;
+  readonly resumeToken: string;
+  readonly namespace: string;
+  readonly instanceId: string;
+  readonly identity: string;
+  readonly requestId = "";
+  readonly leaseTtlMs: number;
+  private readonly kernel: Kernel;
+
+  constructor(
+    kernel: Kernel,
+    about: { sessionId: string; resumeToken: string; namespace: string; instanceId: string; identity: string },
+  ) {
+    this.kernel = kernel;
+    this.sessionId = about.sessionId;
+    this.resumeToken = about.resumeToken;
+    this.namespace = about.namespace;
+    this.instanceId = about.instanceId;
+    this.identity = about.identity;
+    this.leaseTtlMs = kernel.settings.leaseTtlMs;
+  }
+
+  assignable(): boolean {
+    const { stream } = this;
+    if (this.phase !== "active" || stream === undefined || this.strikes >= unacceptedMax) return false;
+    return stream.outbox.assignments < outboxAssignmentsMax;
+  }
+
+  push(frame: ServerFrame, lane: Lane = "urgent", bytes = frameBytes): void {
+    const { stream } = this;
+    if (stream === undefined || stream.ended) return;
+    if (stream.outbox.length === 0) stream.lastTakenAtMs = this.kernel.clock.elapsedMs();
+    stream.outbox.push(frame, lane, bytes);
+    if (stream.outbox.bytes > outboxBytesMax || stream.outbox.length > outboxItemsMax) this.cutOff(stream);
+  }
+
+  /** A stream that does not read is cut; the session and its leases go on without it. */
+  cutOff(stream: Stream): void {
+    this.kernel.counters.slowConsumers += 1;
+    this.kernel.log.warn({ session: this.sessionId, waiting: stream.outbox.length }, "a slow stream is cut off");
+    const { reconnectAfterMs, jitterMs } = { reconnectAfterMs: 1_000, jitterMs: 1_000 };
+    endStream(stream, goAway("SLOW_CONSUMER", "the stream was not read in time", reconnectAfterMs, jitterMs));
+    this.detach(stream);
+  }
+
+  /** The stream is gone. What was never handed over goes to others at once. */
+  detach(stream: Stream): void {
+    if (this.stream !== stream) return;
+    this.stream = undefined;
+    if (this.phase === "active" || this.phase === "draining") this.phase = "detached";
+    this.kernel.takers.update(this);
+    for (const lease of [...this.leases]) {
+      if (lease.phase === "offered" && !lease.handed)
+        this.kernel.leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
+    }
+  }
+
+  deliver(lease: LiveLease, plan: GrantPlan): boolean {
+    const { stream } = this;
+    if (stream === undefined || stream.ended || this.phase !== "active") return false;
+    lease.heldNotices = [];
+    giveAssignment(this.kernel, lease, plan, {
+      assign: (assignment, bytes) => this.push({ kind: "assign", assignment }, "assign", frameBytes + bytes),
+      chunk: (journal, continues, bytes) =>
+        this.push({ kind: "journalChunk", leaseId: lease.leaseId, journal, continues }, "assign", frameBytes + bytes),
+      complete: () => {
+        const held = lease.heldNotices ?? [];
+        lease.heldNotices = undefined;
+        for (const notice of held) this.notice(lease, notice);
+      },
+      wanted: () => !lease.ending && this.stream === stream,
+    });
+    return true;
+  }
+
+  /** Its Assign went to the transport: from now on the worker has the accept timeout to answer. */
+  handed(lease: LiveLease): void {
+    lease.handed = true;
+    const { stream, kernel } = this;
+    const timeoutMs = sessionIntervals(this.leaseTtlMs).acceptTimeoutMs;
+    lease.cancelAccept = kernel.alarms.set(kernel.clock.elapsedMs() + timeoutMs, () => {
+      lease.cancelAccept = undefined;
+      if (lease.phase !== "offered" || lease.ending) return;
+      const live = stream !== undefined && this.stream === stream;
+      if (live) {
+        this.strikes += 1;
+        kernel.takers.update(this);
+      }
+      kernel.leaseLife.end(lease, "UNACCEPTED", { uncounted: live, unless: () => lease.phase !== "offered" });
+    });
+  }
+
+  /** The worker spoke of this lease as its own. */
+  holds(lease: LiveLease): void {
+    this.strikes = 0;
+    lease.cancelAccept?.();
+    lease.cancelAccept = undefined;
+    if (lease.phase === "offered") lease.phase = "held";
+  }
+
+  notice(lease: LiveLease, notice: Notice): void {
+    const { what } = notice;
+    const bytes = what.kind === "signal" ? payloadBytes(what.signal.payload) : 0;
+    const behind = this.stream?.outbox.holdsAssignment(lease.leaseId) === true;
+    this.push({ kind: "notice", notice }, behind ? "assign" : "urgent", frameBytes + bytes);
+  }
+
+  ended(lease: LiveLease, reason: LeaseEndReason, byHolder: boolean): void {
+    if (byHolder || this.stream === undefined) return;
+    if (this.stream.outbox.withdraw(lease.leaseId) && !lease.handed) return;
+    this.revoke({ leaseId: lease.leaseId, reason });
+  }
+
+  revoke(lost: LostLease): void {
+    this.push({ kind: "revoke", lost });
+  }
+
+  /** Room in the outbox or in the capacity may have come back. */
+  roomChanged(): void {
+    this.kernel.takers.update(this);
+    if (this.bucket >= 0) this.kernel.writer.nudge();
+  }
+
+  /** True when the stream has not been read, or not been spoken on, for too long. */
+  checkStream(): "ok" | "ping" | "stalled" | "silent" {
+    const { stream } = this;
+    if (stream === undefined) return "ok";
+    const nowMs = this.kernel.clock.elapsedMs();
+    if (stream.outbox.length > 0 && nowMs - stream.lastTakenAtMs > outboxStallMs) return "stalled";
+    const silentMs = nowMs - stream.lastFrameAtMs;
+    if (silentMs > this.leaseTtlMs) return "silent";
+    return silentMs > this.leaseTtlMs / 2 ? "ping" : "ok";
+  }
+}

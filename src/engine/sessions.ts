@@ -1,0 +1,340 @@
+import { type Refusal, refuse } from "../core/errors.ts";
+import { helloTimeoutMs, hellosPerSecondMax, sessionLinesMax, sessionsMax } from "../limits.ts";
+import type { SessionHandle, StreamSink } from "./api.ts";
+import type { Hello, LeaseHandle, OpOutcome, ServerFrame } from "./frames.ts";
+import { adoptHeld, endUnlisted, pushMissedNotices, welcome } from "./hello.ts";
+import { type Kernel, sessionIntervals } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
+import { submitInvalidOp, submitOp } from "./ops.ts";
+import { frameBytes } from "./outbox.ts";
+import { createStream, endStream, goAway, Session, type Stream } from "./session.ts";
+import { releaseLease } from "./lease-commands.ts";
+
+// All sessions of the server, and what each frame of a worker does. Beats are answered at once; everything that says
+// something of a run goes through the writer and is answered when it is durable.
+
+export interface Sessions {
+  open(sink: StreamSink): SessionHandle;
+  /** Workers are told to go away; nothing more is assigned. */
+  drain(): void;
+  /** Ends every stream. */
+  endAll(): void;
+  readonly size: number;
+}
+
+const protocolVersion = 1;
+
+export function createSessions(kernel: Kernel): Sessions {
+  const byInstance = new Map<string, Session>();
+  const streams = new Set<Stream>();
+  let draining = false;
+  let helloWindowMs = 0;
+  let hellosInWindow = 0;
+
+  function instanceKey(namespace: string, instanceId: string): string {
+    return `${namespace}\u0000${instanceId}`;
+  }
+
+  /** How long this Hello should wait; 0 when it is welcome now. A restart must not become a storm. */
+  function helloDelayMs(): number {
+    const nowMs = kernel.clock.elapsedMs();
+    if (nowMs - helloWindowMs >= 1_000) {
+      helloWindowMs = nowMs;
+      hellosInWindow = 0;
+    }
+    hellosInWindow += 1;
+    if (hellosInWindow <= hellosPerSecondMax) return 0;
+    return Math.ceil((hellosInWindow / hellosPerSecondMax) * 1_000);
+  }
+
+  function close(session: Session): void {
+    session.phase = "closed";
+    kernel.takers.leave(session);
+    const key = instanceKey(session.namespace, session.instanceId);
+    if (byInstance.get(key) === session) byInstance.delete(key);
+  }
+
+  /** A detached session is forgotten when its grace is over; its leases live on to their TTL. */
+  function closeWhenGone(session: Session): void {
+    const { graceMs } = sessionIntervals(session.leaseTtlMs);
+    kernel.alarms.set(kernel.clock.elapsedMs() + graceMs, () => {
+      if (session.phase === "detached") close(session);
+    });
+  }
+
+  function lose(session: Session, stream: Stream): void {
+    if (session.stream !== stream) return;
+    session.detach(stream);
+    closeWhenGone(session);
+  }
+
+  /** Looks after a stream for as long as it carries its session. */
+  function watchStream(session: Session, stream: Stream): void {
+    kernel.alarms.set(kernel.clock.elapsedMs() + sessionIntervals(session.leaseTtlMs).beatIntervalMs, () => {
+      if (session.stream !== stream) return;
+      switch (session.checkStream()) {
+        case "stalled":
+          session.cutOff(stream);
+          closeWhenGone(session);
+          return;
+        case "silent":
+          endStream(stream, goAway("SLOW_CONSUMER", "nothing was heard for a whole lease TTL", 0, 1_000));
+          lose(session, stream);
+          return;
+        case "ping":
+          session.push({ kind: "ping", nonce: Math.floor(kernel.clock.elapsedMs()) });
+      }
+      watchStream(session, stream);
+    });
+  }
+
+  function greet(stream: Stream, hello: Hello): Session {
+    const key = instanceKey(hello.namespace, hello.instanceId);
+    const earlier = byInstance.get(key);
+    if (earlier?.stream !== undefined && earlier.stream !== stream) {
+      const old = earlier.stream;
+      endStream(old, goAway("SUPERSEDED", "another stream of this worker said Hello", 0, 0));
+      earlier.detach(old);
+    }
+    const { resume } = hello;
+    const resumed =
+      earlier !== undefined && resume?.sessionId === earlier.sessionId && resume.resumeToken === earlier.resumeToken;
+    if (earlier !== undefined) kernel.takers.leave(earlier);
+    if (earlier !== undefined && !resumed) close(earlier);
+    const session = resumed
+      ? earlier
+      : new Session(kernel, {
+          sessionId: kernel.random.hex(8),
+          resumeToken: kernel.random.hex(16),
+          namespace: hello.namespace,
+          instanceId: hello.instanceId,
+          identity: hello.identity === "" ? hello.instanceId : hello.identity,
+        });
+    session.phase = "active";
+    session.stream = stream;
+    session.strikes = 0;
+    session.capacity = hello.capacity;
+    byInstance.set(key, session);
+    return session;
+  }
+
+  function open(sink: StreamSink): SessionHandle {
+    let session: Session | undefined;
+    let greeting: Hello | undefined;
+    /** Frames that came between Hello and its decision. */
+    let backlog: ((session: Session) => void)[] = [];
+    const stream: Stream = createStream(kernel, sink, (leaseId) => {
+      const lease = kernel.leases.get(leaseId);
+      if (lease !== undefined && session !== undefined) session.handed(lease);
+    });
+    streams.add(stream);
+    const cancelHelloTimeout = kernel.alarms.set(kernel.clock.elapsedMs() + helloTimeoutMs, () => {
+      if (greeting === undefined) end(goAway("PROTOCOL", `no Hello came within ${helloTimeoutMs} ms`, 0, 1_000));
+    });
+
+    function end(last?: ServerFrame): void {
+      cancelHelloTimeout();
+      streams.delete(stream);
+      endStream(stream, last);
+    }
+    function refuseFrame(refusal: Refusal): void {
+      stream.outbox.push({ kind: "frameRefused", refusal }, "urgent", frameBytes);
+    }
+    /** Runs now, or behind the Hello that is being decided; without a Hello the stream ends. */
+    function greeted(run: (session: Session) => void): void {
+      stream.lastFrameAtMs = kernel.clock.elapsedMs();
+      if (session !== undefined) {
+        if (session.stream === stream) run(session);
+        return;
+      }
+      if (greeting !== undefined) {
+        backlog.push(run);
+        return;
+      }
+      refuseFrame(refuse("PROTOCOL", "the first frame of a stream must be Hello", { field: "frame" }));
+      end();
+    }
+    function liveOf(holder: Session, handle: { leaseId: string; epoch: number }): LiveLease | undefined {
+      const lease = kernel.leases.get(handle.leaseId);
+      return lease !== undefined && lease.taker === holder && lease.epoch === handle.epoch && !lease.ending
+        ? lease
+        : undefined;
+    }
+    function answerOp(opId: number, leaseId: string): (outcome: OpOutcome) => void {
+      return (outcome) => {
+        const bytes = outcome.kind === "applied" && outcome.notes.length > 0 ? frameBytes + 256 : frameBytes;
+        const frame: ServerFrame = { kind: "opResult", result: { opId, leaseId, outcome } };
+        if (session?.stream === stream) session.push(frame, "urgent", bytes);
+      };
+    }
+
+    return {
+      hello(hello) {
+        stream.lastFrameAtMs = kernel.clock.elapsedMs();
+        if (greeting !== undefined) {
+          return refuseFrame(refuse("PROTOCOL", "this stream has said Hello already", { field: "frame" }));
+        }
+        if (hello.protocolVersion !== protocolVersion) {
+          const text = `protocol version ${hello.protocolVersion} is not spoken here; ${protocolVersion} is`;
+          refuseFrame(refuse("VERSION_UNSUPPORTED", text, { field: "protocol_version" }));
+          return end();
+        }
+        const lines = hello.queues.length * Math.max(1, hello.workflows.length);
+        if (lines > sessionLinesMax) {
+          const text = `queues times workflows is ${lines}, the limit is ${sessionLinesMax}`;
+          refuseFrame(refuse("INVALID", text, { field: "queues" }));
+          return end();
+        }
+        greeting = hello;
+        cancelHelloTimeout();
+        kernel.counters.hellos += 1;
+        if (draining) return end(goAway("SHUTDOWN", "the server is stopping", 1_000, 1_000));
+        const delayMs = byInstance.size >= sessionsMax ? 10_000 : helloDelayMs();
+        if (delayMs > 0) return end(goAway("OVERLOAD", "too many workers say Hello at once", delayMs, 1_000));
+        kernel.writer.submit({
+          run(transaction) {
+            if (stream.ended) return;
+            const now = greet(stream, hello);
+            session = now;
+            const { verdicts, kept } = adoptHeld(kernel, now, hello);
+            endUnlisted(kernel, hello.instanceId, kept);
+            kernel.takers.join(now, hello);
+            watchStream(now, stream);
+            const frame = welcome(
+              kernel,
+              now,
+              hello.resume !== undefined && now.sessionId === hello.resume.sessionId,
+              verdicts,
+            );
+            transaction.after(() => {
+              if (now.stream !== stream) return;
+              now.push(frame);
+              pushMissedNotices(kernel, now, stream, kept);
+              const waiting = backlog;
+              backlog = [];
+              for (const run of waiting) if (now.stream === stream) run(now);
+            });
+          },
+          refuse(refusal) {
+            end(goAway("OVERLOAD", refusal.message, Math.max(refusal.retryAfterMs, 100), 1_000));
+            if (session !== undefined) lose(session, stream);
+          },
+        });
+      },
+      capacity(capacity) {
+        greeted((holder) => {
+          holder.capacity = capacity;
+          holder.roomChanged();
+        });
+      },
+      accept(leases) {
+        greeted((holder) => {
+          for (const handle of leases) {
+            const lease = liveOf(holder, handle);
+            if (lease !== undefined) holder.holds(lease);
+            else if (kernel.leases.get(handle.leaseId)?.ending !== true) {
+              holder.revoke({ leaseId: handle.leaseId, reason: "EXPIRED" });
+            }
+          }
+          holder.roomChanged();
+        });
+      },
+      release(leases, retryAfterMs) {
+        greeted((holder) => {
+          for (const lease of leases) {
+            releaseLease(kernel, { namespace: holder.namespace, lease, retryAfterMs }, (refusal) => {
+              if (refusal?.reason === "LEASE_LOST") holder.revoke({ leaseId: lease.leaseId, reason: "EXPIRED" });
+            });
+          }
+        });
+      },
+      op(op) {
+        greeted((holder) => {
+          const lease = liveOf(holder, op.lease);
+          if (lease?.phase === "offered") holder.holds(lease);
+          submitOp(
+            kernel,
+            { ...op, namespace: holder.namespace, onSession: true },
+            answerOp(op.opId, op.lease.leaseId),
+          );
+        });
+      },
+      invalidOp(opId, lease: LeaseHandle, refusal) {
+        greeted(() => submitInvalidOp(kernel, { lease, opId }, refusal, answerOp(opId, lease.leaseId)));
+      },
+      beat(beatSeq, held) {
+        greeted((holder) => {
+          const lost: { leaseId: string; reason: "EXPIRED" }[] = [];
+          for (const handle of held) {
+            const lease = kernel.leases.get(handle.leaseId);
+            if (lease === undefined || lease.epoch !== handle.epoch || lease.taker !== holder) {
+              lost.push({ leaseId: handle.leaseId, reason: "EXPIRED" });
+            } else if (!lease.ending) {
+              holder.holds(lease);
+              kernel.leaseLife.renew(lease);
+            }
+          }
+          holder.push({ kind: "beatAck", beatSeq, expiresInMs: holder.leaseTtlMs, lost }, "urgent", frameBytes);
+        });
+      },
+      drain() {
+        greeted((holder) => {
+          if (holder.phase === "active") holder.phase = "draining";
+          kernel.takers.update(holder);
+          for (const lease of [...holder.leases]) {
+            if (lease.phase !== "offered" || lease.handed) continue;
+            kernel.leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
+          }
+          const done = () => holder.push({ kind: "drainAck" }, "assign");
+          kernel.writer.submit({ run: (transaction) => transaction.after(done), refuse: done });
+        });
+      },
+      goodbye() {
+        greeted((holder) => {
+          for (const lease of [...holder.leases]) {
+            kernel.leaseLife.end(lease, "RELEASED", { uncounted: false });
+          }
+          close(holder);
+          const done = () => end();
+          kernel.writer.submit({ run: (transaction) => transaction.after(done), refuse: done });
+        });
+      },
+      pong() {
+        greeted(() => {});
+      },
+      invalidFrame(refusal) {
+        greeted(() => refuseFrame(refusal));
+      },
+      closed() {
+        end();
+        if (session !== undefined) lose(session, stream);
+      },
+      take(bytesMax) {
+        const before = stream.outbox.assignments;
+        const frames = stream.outbox.take(bytesMax);
+        stream.lastTakenAtMs = kernel.clock.elapsedMs();
+        if (session !== undefined && session.bucket < 0 && before > stream.outbox.assignments) session.roomChanged();
+        return frames;
+      },
+    };
+  }
+
+  return {
+    open,
+    drain() {
+      draining = true;
+      for (const session of byInstance.values()) {
+        if (session.phase === "active") session.phase = "draining";
+        kernel.takers.update(session);
+        session.push(goAway("SHUTDOWN", "the server is stopping", 1_000, 1_000));
+      }
+    },
+    endAll() {
+      for (const stream of [...streams]) endStream(stream);
+      streams.clear();
+    },
+    get size() {
+      return byInstance.size;
+    },
+  };
+}

@@ -1,0 +1,324 @@
+import { EngineError, type Refusal, refuse } from "../core/errors.ts";
+import type { Batch, CommitOutcome, Store } from "../store/store.ts";
+import type { Clock } from "./clock.ts";
+import type { Log } from "./telemetry.ts";
+
+// The writer: one loop, many callers. Work gathers in a bounded mailbox; the loop decides it in order against decided
+// state and collects what it decided in the open batch. One commit is under way at a time; while it runs the next
+// batch gathers and is decided. Outcomes are told only when every batch decided before them is durable, in order.
+//
+//   OPEN --full disk--> FULL --probe write succeeds--> OPEN       any other write error --> STOPPED, for ever
+//
+// A failed commit takes its successors with it: what was decided on top of it is discarded, the callers are refused,
+// and everything in memory is rebuilt from the file. After a constraint error (a bug of ours) the discarded work is
+// decided again, one piece in a commit, and the one that fails again is refused alone.
+
+/** A piece of work: decides and records. It may run again after a failed commit; it must record after deciding. */
+export interface Work {
+  run(transaction: Transaction): void;
+  /** Nothing of it is applied. */
+  refuse(refusal: Refusal): void;
+}
+
+/** The open batch as work sees it. */
+export interface Transaction {
+  readonly commitNo: number;
+  readonly batch: Batch;
+  /** Called when this batch and all before it are durable, in order. */
+  after(run: () => void): void;
+  /** Throws when nothing may be written: call it before changing any state. */
+  claimWrite(): void;
+}
+
+export interface WriterHooks {
+  /** Server time for the batch. */
+  nowMs(): number;
+  /** Adds what the server has to do now: due deadlines. True when more is left. */
+  gather(transaction: Transaction): boolean;
+  /** The batch is about to be committed: pending starts, grants, rows. */
+  seal(transaction: Transaction, alone: boolean): void;
+  /** The batch is durable; runs before its callbacks. */
+  durable(batch: Batch): void;
+  /** Discard everything decided and read the file again. */
+  rebuild(): void;
+  /** Writing is possible again. */
+  reopened(): void;
+  /** The engine must stop: nothing is acknowledged any more. */
+  fatal(message: string): void;
+}
+
+export interface Writer {
+  submit(work: Work): void;
+  /** Something may be due: decide and commit soon. */
+  nudge(): void;
+  readonly state: "open" | "full" | "stopped";
+  readonly durableCommitNo: number;
+  /** Resolves when everything submitted so far is durable or refused. */
+  idle(): Promise<void>;
+  stop(): void;
+  readonly waiting: number;
+}
+
+interface OpenBatch extends Transaction {
+  /** It holds one work that is decided again alone. */
+  alone: boolean;
+  readonly works: Work[];
+  readonly callbacks: (() => void)[];
+}
+
+export function createWriter(options: {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  hooks: WriterHooks;
+  limits: {
+    mailboxLengthMax: number;
+    batchCommandsMax: number;
+    batchEventsMax: number;
+    batchBytesMax: number;
+    probeIntervalMs: number;
+  };
+}): Writer {
+  const { store, clock, log, hooks, limits } = options;
+  let mailbox: Work[] = [];
+  let mailboxFrom = 0;
+  let state: Writer["state"] = "open";
+  let durableCommitNo = store.readMeta().commitNo;
+  let open = newBatch(durableCommitNo + 1);
+  let inFlight: OpenBatch | undefined;
+  let scheduled = false;
+  /** Works at the head of the mailbox that are decided one per commit. */
+  let alone = 0;
+  let idlers: (() => void)[] = [];
+
+  function newBatch(commitNo: number): OpenBatch {
+    const callbacks: (() => void)[] = [];
+    return {
+      alone: false,
+      commitNo,
+      batch: { commitNo, newestAtMs: 0, events: [], runs: [], deadlines: [] },
+      works: [],
+      callbacks,
+      after: (run) => callbacks.push(run),
+      claimWrite() {
+        if (state === "full") throw new EngineError(diskFull());
+      },
+    };
+  }
+  function diskFull(): Refusal {
+    return refuse("DISK_FULL", "the disk is full; reads go on, writing resumes when there is room", {
+      retryAfterMs: limits.probeIntervalMs,
+    });
+  }
+
+  function schedule(): void {
+    if (scheduled || state === "stopped") return;
+    scheduled = true;
+    clock.defer(() => {
+      scheduled = false;
+      drain();
+    });
+  }
+
+  function hasRoom(): boolean {
+    const { batch } = open;
+    if (alone > 0 || open.alone) return open.works.length === 0 && inFlight === undefined && !writes(open);
+    return open.works.length < limits.batchCommandsMax && batch.events.length < limits.batchEventsMax;
+  }
+
+  function drain(): void {
+    if (state === "stopped") return;
+    while (mailboxFrom < mailbox.length && hasRoom()) {
+      const work = mailbox[mailboxFrom++] as Work;
+      decide(work);
+    }
+    if (mailboxFrom === mailbox.length) {
+      mailbox = [];
+      mailboxFrom = 0;
+    }
+    if (alone === 0 && hasRoom() && state === "open" && hooks.gather(open)) schedule();
+    if (inFlight === undefined) flush();
+  }
+
+  function decide(work: Work): void {
+    if (alone > 0) {
+      alone -= 1;
+      open.alone = true;
+    }
+    open.works.push(work);
+    try {
+      work.run(open);
+    } catch (error) {
+      open.works.pop();
+      const refusal = error instanceof EngineError ? error.refusal : internalError(error);
+      open.after(() => work.refuse(refusal));
+    }
+  }
+  function internalError(error: unknown): Refusal {
+    log.error({ err: error }, "a command could not be decided");
+    return refuse("INTERNAL", "a bug of ours; the server's log has it");
+  }
+
+  /** Commits the open batch, or answers it at once when it writes nothing. */
+  function flush(): void {
+    for (;;) {
+      const batch = prepare();
+      if (batch === undefined) break;
+      if (writes(batch)) return commit(batch);
+      runCallbacks(batch);
+      if (mailboxFrom < mailbox.length) return schedule();
+    }
+    if (mailboxFrom < mailbox.length) schedule();
+    else settleIdlers();
+  }
+
+  /** Seals the open batch and opens the next; undefined when there is nothing in it. */
+  function prepare(): OpenBatch | undefined {
+    if (state === "open") hooks.seal(open, alone > 0 || open.alone);
+    if (open.works.length === 0 && open.callbacks.length === 0 && !writes(open)) return undefined;
+    const sealed = open;
+    open = newBatch(writes(sealed) ? sealed.commitNo + 1 : sealed.commitNo);
+    return sealed;
+  }
+  function writes({ batch }: OpenBatch): boolean {
+    return batch.events.length > 0 || batch.runs.length > 0 || batch.deadlines.length > 0;
+  }
+
+  function commit(batch: OpenBatch): void {
+    inFlight = batch;
+    batch.batch.newestAtMs = hooks.nowMs();
+    store.commit(batch.batch).then(
+      (outcome) => finish(batch, outcome),
+      (error: unknown) => finish(batch, { kind: "fatal", message: String(error) }),
+    );
+  }
+
+  function finish(batch: OpenBatch, outcome: CommitOutcome): void {
+    if (state === "stopped") return;
+    inFlight = undefined;
+    switch (outcome.kind) {
+      case "durable": {
+        durableCommitNo = batch.commitNo;
+        hooks.durable(batch.batch);
+        // The next commit is under way before the answers of this one are written: the disk does not wait for them.
+        const next = prepare();
+        if (next !== undefined && writes(next)) commit(next);
+        runCallbacks(batch);
+        if (next !== undefined && !writes(next)) runCallbacks(next);
+        schedule();
+        return;
+      }
+      case "full":
+        log.warn({ message: outcome.message }, "the disk is full: refusing writes, serving reads");
+        state = "full";
+        discard([batch, open]).forEach(refuseFull);
+        takeMailbox().forEach(refuseFull);
+        hooks.rebuild();
+        probeLater();
+        return settleIdlers();
+      case "constraint":
+        return decideAgainAlone(batch, outcome.message);
+      case "fatal":
+        return stopFatally(outcome.message);
+    }
+  }
+
+  function runCallbacks(batch: OpenBatch): void {
+    for (const callback of batch.callbacks) {
+      try {
+        callback();
+      } catch (error) {
+        log.error({ err: error }, "an answer could not be given");
+      }
+    }
+  }
+
+  function discard(batches: OpenBatch[]): Work[] {
+    open = newBatch(durableCommitNo + 1);
+    alone = 0;
+    return batches.flatMap((batch) => batch.works);
+  }
+  function takeMailbox(): Work[] {
+    const rest = mailbox.slice(mailboxFrom);
+    mailbox = [];
+    mailboxFrom = 0;
+    return rest;
+  }
+  function refuseFull(work: Work): void {
+    work.refuse(diskFull());
+  }
+
+  function decideAgainAlone(batch: OpenBatch, message: string): void {
+    log.error({ message, works: batch.works.length }, "a constraint of the file refused a commit");
+    if (batch.works.length === 0) return stopFatally(`the server's own work broke a constraint: ${message}`);
+    const stillAlone = alone;
+    const works = discard(batch.alone ? [open] : [batch, open]);
+    const rest = takeMailbox();
+    if (batch.alone) {
+      for (const work of batch.works) work.refuse(refuse("INTERNAL", "a bug of ours; the server's log has it"));
+    }
+    mailbox = [...works, ...rest];
+    alone = works.length + stillAlone;
+    hooks.rebuild();
+    schedule();
+  }
+
+  function stopFatally(message: string): void {
+    state = "stopped";
+    hooks.fatal(message);
+  }
+
+  function probeLater(): void {
+    clock.setTimer(clock.elapsedMs() + limits.probeIntervalMs, () => {
+      if (state !== "full") return;
+      store.probe().then(
+        (outcome) => {
+          if (state !== "full") return;
+          if (outcome.kind === "full") return probeLater();
+          if (outcome.kind !== "durable") return stopFatally(outcome.message);
+          log.info("there is room on the disk again: writing resumes");
+          state = "open";
+          hooks.reopened();
+          schedule();
+        },
+        (error: unknown) => stopFatally(String(error)),
+      );
+    });
+  }
+
+  function settleIdlers(): void {
+    if (idlers.length === 0 || inFlight !== undefined || mailboxFrom < mailbox.length) return;
+    const settled = idlers;
+    idlers = [];
+    for (const settle of settled) settle();
+  }
+
+  return {
+    submit(work) {
+      if (state === "stopped") return;
+      if (mailbox.length - mailboxFrom >= limits.mailboxLengthMax) {
+        work.refuse(refuse("BUSY", `${limits.mailboxLengthMax} commands are waiting`, { retryAfterMs: 100 }));
+        return;
+      }
+      mailbox.push(work);
+      schedule();
+    },
+    nudge: schedule,
+    get state() {
+      return state;
+    },
+    get durableCommitNo() {
+      return durableCommitNo;
+    },
+    idle() {
+      if (inFlight === undefined && mailboxFrom === mailbox.length && !scheduled) return Promise.resolve();
+      return new Promise((resolve) => idlers.push(resolve));
+    },
+    stop() {
+      state = "stopped";
+    },
+    get waiting() {
+      return mailbox.length - mailboxFrom + open.works.length + (inFlight?.works.length ?? 0);
+    },
+  };
+}

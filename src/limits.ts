@@ -1,0 +1,134 @@
+// Every bound of the system, with its reason. Full means a clear, retryable refusal, never growth.
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Commands waiting to be decided. Twice what one commit takes: enough to fill the next one while it runs. */
+export const mailboxLengthMax = 65_536;
+
+/** Commands decided into one commit. Larger batches gain little throughput and add latency to everybody in them. */
+export const batchCommandsMax = 4_096;
+
+/** Events in one commit: bounds the time of one transaction to some ten milliseconds. */
+export const batchEventsMax = 8_192;
+
+/** Bytes of payload in one commit: bounds the WAL frames that one sync has to carry. */
+export const batchBytesMax = 16 * MiB;
+
+/** Due deadlines taken into one commit: a storm of timers must not hold up the commands of workers. */
+export const batchDeadlinesMax = 1_024;
+
+/** Runs in memory that nobody leases: a hit saves one fold of the history. Rows are the truth. */
+export const runCacheMax = 2_048;
+
+/** Step keys in all cached runs together, so that long runs do not make the cache large (about 200 bytes each). */
+export const runCacheStepsMax = 100_000;
+
+/** Head of a line kept in memory; refilled by one index scan. */
+export const lineWindowMax = 512;
+
+/** Next deadlines kept in memory; refilled by one index scan. */
+export const deadlineHorizonMax = 8_192;
+
+/** Events of one run; beyond it the server keeps a reserve for its own events and for ending the run. */
+export const historyEventsMax = 50_000;
+export const historyReservedEvents = 1_000;
+
+/** Bytes of one run's history; the reserve for ending the run is 5 MiB beyond. */
+export const historyBytesMax = 64 * MiB;
+
+/** Open signals and pending timers of one run: both are kept in memory while the run is. */
+export const openSignalsMax = 1_000;
+export const pendingTimersMax = 1_000;
+
+/** Grants without progress before a run is set aside: a run that kills its workers must not do so for ever. */
+export const deliveriesMax = 10;
+
+/** Payload in a frame of the stream: keeps the head of the line short for everybody behind it. */
+export const payloadInlineBytesMax = 256 * KiB;
+
+/** Payload in all; configurable by --payload-max. */
+export const payloadBytesMax = 4 * MiB;
+
+/** A message on the wire; also bounds what a compressed one may become. */
+export const messageBytesMax = 8 * MiB;
+
+/** Text fields, in bytes of UTF-8. Run ids of the seed's users may be thousands of characters long. */
+export const nameBytesMax = 256;
+export const runIdBytesMax = 8_192;
+export const runKeyBytesMax = 1_024;
+export const stepKeyBytesMax = 1_024;
+export const reasonBytesMax = 1_024;
+export const encodingBytesMax = 128;
+export const failureTypeBytesMax = 256;
+export const failureMessageBytesMax = 16 * KiB;
+export const failureStackBytesMax = 32 * KiB;
+export const failureCauseDepthMax = 8;
+
+/** About 3,170 years: more than any timer needs, and still a safe integer when added to an instant. */
+export const durationMsMax = 100_000_000_000_000;
+
+/** Runs of one StartRuns call: about what one commit should carry. */
+export const startRunsMax = 1_000;
+
+/** Changes of one op: a worker that has more sends more ops. */
+export const opChangesMax = 64;
+export const frameOpsMax = 1_024;
+
+/** Things that one suspend may await. */
+export const awaitsMax = 1_000;
+
+/** Leases that one session or long-poll may hold. */
+export const capacityMax = 100_000;
+export const capacityDefault = 10;
+export const sessionQueuesMax = 100;
+export const sessionWorkflowsMax = 1_000;
+/** Lines that one session may subscribe to: queues times workflows. */
+export const sessionLinesMax = 10_000;
+
+/** Sessions at once: each costs some tens of KiB. */
+export const sessionsMax = 20_000;
+
+/** Hellos admitted in a second; the others are told when to come back, so that a restart is no storm. */
+export const hellosPerSecondMax = 300;
+
+/** What may wait for one session to read: beyond it the stream is cut, the session goes on. */
+export const outboxItemsMax = 65_536;
+export const outboxBytesMax = 16 * MiB;
+/** Assignments that may wait in an outbox: more would only age there while another worker has room. */
+export const outboxAssignmentsMax = 256;
+/** A stream that takes nothing for this long is cut off. */
+export const outboxStallMs = 10_000;
+
+/** A stream must say Hello within this time. */
+export const helloTimeoutMs = 5_000;
+
+/** Offers that a live session may leave unaccepted before it gets no more until its next Hello. */
+export const unacceptedMax = 3;
+
+/** Long-poll acquires and waits that may hang at once, and how long. */
+export const waitersMax = 20_000;
+export const acquireWaitMsMax = 60_000;
+export const waitRunMsMax = 3_600_000;
+export const waitRunMsDefault = 60_000;
+
+/** A page of a list; a page of a history is also bounded in bytes. */
+export const pageSizeDefault = 100;
+export const pageSizeMax = 1_000;
+export const pageBytesMax = 2 * MiB;
+
+/** A keep-alive message of a watch: below the idle timeout of common proxies. */
+export const watchKeepAliveMs = 15_000;
+
+/** Journal in one frame; more comes in chunks. */
+export const journalChunkBytesMax = 256 * KiB;
+
+/** Default grace of a cancel or a pause. */
+export const graceMsDefault = 30_000;
+
+export const leaseTtlMsDefault = 30_000;
+export const leaseTtlMsMin = 1_000;
+export const leaseTtlMsMax = 86_400_000;
+
+/** How often a full disk is tried again. */
+export const probeIntervalMs = 1_000;
