@@ -208,14 +208,16 @@ export function createWriter(options: {
         schedule();
         return;
       }
-      case "full":
+      case "full": {
         log.warn({ message: outcome.message }, "the disk is full: refusing writes, serving reads");
         state = "full";
-        discard([batch, open]).forEach(refuseFull);
-        takeMailbox().forEach(refuseFull);
+        const refused = [...discard([batch, open]), ...takeMailbox()];
+        // The refused are told when memory is right again: what they leave behind is judged against the file.
         hooks.rebuild();
+        for (const work of refused) work.refuse(diskFull());
         probeLater();
         return settleIdlers();
+      }
       case "constraint":
         return decideAgainAlone(batch, outcome.message);
       case "fatal":
@@ -244,22 +246,18 @@ export function createWriter(options: {
     mailboxFrom = 0;
     return rest;
   }
-  function refuseFull(work: Work): void {
-    work.refuse(diskFull());
-  }
-
   function decideAgainAlone(batch: OpenBatch, message: string): void {
     log.error({ message, works: batch.works.length }, "a constraint of the file refused a commit");
     if (batch.works.length === 0) return stopFatally(`the server's own work broke a constraint: ${message}`);
     const stillAlone = alone;
     const works = discard(batch.alone ? [open] : [batch, open]);
     const rest = takeMailbox();
-    if (batch.alone) {
-      for (const work of batch.works) work.refuse(refuse("INTERNAL", "a bug of ours; the server's log has it"));
-    }
     mailbox = [...works, ...rest];
     alone = works.length + stillAlone;
     hooks.rebuild();
+    if (batch.alone) {
+      for (const work of batch.works) work.refuse(refuse("INTERNAL", "a bug of ours; the server's log has it"));
+    }
     schedule();
   }
 

@@ -1,0 +1,118 @@
+import { expect, test } from "vitest";
+import { EngineRig } from "../support/engine-rig.ts";
+import { completeStep, json } from "../support/given.ts";
+import { HeldStore } from "../support/held-store.ts";
+
+const full = { kind: "full", message: "no room" } as const;
+
+function held() {
+  const store = new HeldStore();
+  return { store, rig: new EngineRig({ store: store.store, runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1 }) };
+}
+
+test("a full disk refuses writes, serves reads, keeps leases, and writing resumes", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  store.outcome = full;
+  expect(await worker.op(lease, [completeStep("a")], { opId: 1 })).toMatchObject({ reason: "DISK_FULL" });
+  await expect(rig.start()).rejects.toMatchObject({ reason: "DISK_FULL" });
+  expect(rig.engine.status().writer).toBe("full");
+  expect(await rig.run(runId)).toMatchObject({ status: "RUNNING", stepsCompleted: 0, lastSeq: 2 });
+  worker.beat(lease);
+  await rig.settle();
+  expect(worker.of("beatAck").at(-1)).toMatchObject({ lost: [] });
+  expect(await worker.op(lease, [completeStep("b")], { opId: 2 })).toMatchObject({ reason: "PRECEDING_FAILED" });
+  store.outcome = undefined;
+  await rig.advanceMs(1_001);
+  expect(rig.engine.status().writer).toBe("open");
+  expect(await worker.op(lease, [completeStep("a")], { opId: 1 })).toMatchObject({ kind: "applied", already: false });
+  expect(await worker.op(lease, [completeStep("b")], { opId: 2 })).toMatchObject({ kind: "applied" });
+  expect(await rig.run(runId)).toMatchObject({ stepsCompleted: 2 });
+});
+
+test("what was decided on top of a failed commit is discarded with it", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  store.holding = true;
+  store.outcome = full;
+  const outcomes = Promise.allSettled([
+    rig.unary(lease, completeStep("a")),
+    rig.engine.signalRun({ namespace: "default", runId }, { name: "s", payload: undefined, requestId: "" }),
+    rig.start({ runId: "late" }),
+  ]);
+  await rig.worker().greeted();
+  store.holding = false;
+  store.release();
+  for (const outcome of await outcomes)
+    expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "DISK_FULL" } });
+  await rig.settle();
+  expect(worker.assignments).toHaveLength(1);
+  expect(worker.notices).toHaveLength(0);
+  store.outcome = undefined;
+  await rig.advanceMs(1_001);
+  expect(await rig.start({ runId: "late" })).toMatchObject({ kind: "started", already: false });
+  expect(await worker.op(lease, [{ type: "CompleteRun", output: json(1) }])).toMatchObject({ kind: "applied" });
+});
+
+test("leases that came due while the disk was full end when there is room", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  store.outcome = full;
+  await rig.advanceMs(31_000);
+  expect((await rig.run(runId)).status).toBe("RUNNING");
+  store.outcome = undefined;
+  await rig.advanceMs(3_000);
+  expect((await rig.run(runId)).epoch).toBeGreaterThanOrEqual(1);
+  expect(await rig.eventTypes(runId)).toContain("LeaseEnded");
+  expect(worker.assignments.length).toBeGreaterThanOrEqual(1);
+});
+
+test("a constraint error costs its neighbours nothing: each is decided again alone", async () => {
+  const { store, rig } = held();
+  let broken = 0;
+  const commit = rig.store.commit.bind(rig.store);
+  rig.store.commit = async (batch) => {
+    if (batch.runs.some((row) => row.runId === "bad")) {
+      broken += 1;
+      return { kind: "constraint", message: "planted" };
+    }
+    return commit(batch);
+  };
+  store.holding = true;
+  const first = rig.start({ runId: "one" });
+  await rig.settle().catch(() => {});
+  store.holding = false;
+  store.release();
+  const outcomes = await Promise.allSettled([first, ...["two", "bad", "three"].map((runId) => rig.start({ runId }))]);
+  expect(outcomes.map((o) => (o.status === "fulfilled" ? o.value.kind : o.reason.reason))).toEqual([
+    "started",
+    "started",
+    "INTERNAL",
+    "started",
+  ]);
+  expect(broken).toBe(2);
+  expect(rig.fatal).toEqual([]);
+});
+
+test("a failed sync stops everything: no answer is ever given again", async () => {
+  const { store, rig } = held();
+  store.outcome = { kind: "fatal", message: "fsync failed" };
+  let answered = false;
+  const start = rig.start().finally(() => {
+    answered = true;
+  });
+  start.catch(() => {});
+  await rig.settle().catch(() => {});
+  await rig.advanceMs(10_000).catch(() => {});
+  expect(rig.fatal).toEqual(["fsync failed"]);
+  expect(answered).toBe(false);
+  await expect(rig.start()).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
+});

@@ -1,0 +1,160 @@
+import { expect, test } from "vitest";
+import { EngineRig } from "../support/engine-rig.ts";
+import { completeStep, json } from "../support/given.ts";
+
+test("a run goes from start to push to completion, each with one commit", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  expect(worker.of("welcome")).toHaveLength(1);
+  const runId = await rig.started({ input: json({ n: 1 }) });
+  await rig.settle();
+  expect(rig.store.readMeta().commitNo).toBe(1);
+  const [assignment] = worker.assignments;
+  expect(assignment).toMatchObject({ workflow: "order", input: json({ n: 1 }), journal: [], journalThrough: 2 });
+  const lease = assignment!.lease;
+  worker.accept(lease);
+  expect(await worker.op(lease, [completeStep("a")])).toMatchObject({ kind: "applied", already: false });
+  expect(await rig.run(runId)).toMatchObject({ status: "RUNNING", stepsCompleted: 1, lastSeq: 3 });
+  expect(await worker.op(lease, [{ type: "CompleteRun", output: json("done") }])).toMatchObject({ kind: "applied" });
+  expect(await rig.run(runId)).toMatchObject({ status: "COMPLETED", output: json("done"), stepsCompleted: 1 });
+  expect(await rig.eventTypes(runId)).toEqual([
+    "RunCreated",
+    "LeaseGranted",
+    "StepCompleted",
+    "LeaseEnded",
+    "RunCompleted",
+  ]);
+  expect(rig.engine.status().leases).toBe(0);
+});
+
+test("an expired lease goes to the next worker, with the journal; the first is told", async () => {
+  const rig = new EngineRig();
+  const first = await rig.worker({ capacity: 1 }).greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  const lease = first.assignments[0]!.lease;
+  await first.op(lease, [completeStep("a", 7)]);
+  const second = await rig.worker().greeted();
+  await rig.advanceMs(29_000);
+  expect(second.assignments).toHaveLength(0);
+  await rig.advanceMs(1_100);
+  expect(first.of("revoke")).toMatchObject([{ lost: { leaseId: lease.leaseId, reason: "EXPIRED" } }]);
+  const again = [...first.assignments.slice(1), ...second.assignments];
+  expect(again).toHaveLength(1);
+  expect(again[0]).toMatchObject({ journal: [{ stepKey: "a", kind: "completed", output: json(7) }], deliveries: 1 });
+  expect(await first.op(lease, [completeStep("b")])).toMatchObject({ kind: "refused", reason: "LEASE_LOST" });
+  expect((await rig.run(runId)).epoch).toBe(2);
+});
+
+test("beats keep a lease; a detached session keeps its leases to their TTL", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  for (let i = 0; i < 5; i++) {
+    worker.beat(lease);
+    await rig.advanceMs(20_000);
+  }
+  expect(worker.of("beatAck").at(-1)).toMatchObject({ lost: [] });
+  worker.handle.closed();
+  const resumed = rig.worker({ ...worker.hello, held: [{ lease, noticesSeen: 0, lastRefusedOpId: 0 }] });
+  await resumed.greeted();
+  expect(resumed.of("welcome")[0]?.verdicts).toMatchObject([{ leaseId: lease.leaseId, kept: true }]);
+  expect(await resumed.op(lease, [{ type: "CompleteRun", output: undefined }])).toMatchObject({ kind: "applied" });
+});
+
+test("signals reach the holder as notices, wake a waiter, and are consumed once", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  const suspend = { type: "SuspendRun", awaits: [{ kind: "signal", name: "go" }], noticesSeen: 2 } as const;
+  await worker.op(lease, [suspend]);
+  expect((await rig.run(runId)).status).toBe("WAITING");
+  const ref = { namespace: "default", runId };
+  await rig.engine.signalRun(ref, { name: "go", payload: json(1), requestId: "" });
+  await rig.settle();
+  const next = worker.assignments[1]!;
+  expect(next.openSignals).toMatchObject([{ name: "go", payload: json(1) }]);
+  await rig.engine.signalRun(ref, { name: "go", payload: json(2), requestId: "" });
+  await rig.settle();
+  expect(worker.notices).toMatchObject([{ what: { kind: "signal", signal: { payload: json(2) } } }]);
+  const consumed = await worker.op(next.lease, [{ type: "ConsumeSignal", stepKey: "w", name: "go" }]);
+  expect(consumed).toMatchObject({ notes: [{ kind: "signal", payload: json(1) }] });
+  expect(await rig.engine.explainRun(ref)).toMatchObject({ openSignals: 1 });
+  expect(await worker.op(next.lease, [{ ...suspend, noticesSeen: 0 }])).toMatchObject({ reason: "NOTICES_PENDING" });
+});
+
+test("a sleeping run wakes by its timer", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  await worker.op(lease, [
+    { type: "SetTimer", stepKey: "nap", delayMs: 20_000, signalName: "" },
+    { type: "SuspendRun", awaits: [{ kind: "timer", stepKey: "nap" }], noticesSeen: 2 },
+  ]);
+  await rig.advanceMs(19_000);
+  worker.handle.pong(1);
+  expect(worker.assignments).toHaveLength(1);
+  await rig.advanceMs(1_001);
+  expect(worker.assignments[1]).toMatchObject({ journal: [{ stepKey: "nap", kind: "timerFired" }] });
+});
+
+test("a run that starts later waits in the deadline index", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  await rig.started({ startDelayMs: 5_000 });
+  await rig.advanceMs(4_900);
+  expect(worker.assignments).toHaveLength(0);
+  await rig.advanceMs(200);
+  expect(worker.assignments).toHaveLength(1);
+});
+
+test("cancel is pushed, its deadline closes the run", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  await rig.engine.cancelRun({ namespace: "default", runId }, { reason: "no", graceMs: 1_000 });
+  await rig.settle();
+  expect(worker.notices).toMatchObject([{ what: { kind: "cancel", reason: "no", graceMs: 1_000 } }]);
+  await rig.advanceMs(1_001);
+  expect((await rig.run(runId)).status).toBe("CANCELLED");
+  expect(worker.of("revoke")).toHaveLength(1);
+});
+
+test("acquire, renew, release and complete as single calls", async () => {
+  const rig = new EngineRig();
+  expect(await rig.acquire()).toBeUndefined();
+  const runId = await rig.started();
+  const got = await rig.acquire({ requestId: "q" });
+  expect(got?.lease.runId).toBe(runId);
+  expect((await rig.acquire({ requestId: "q" }))?.lease).toEqual(got?.lease);
+  await rig.engine.renewLease({ namespace: "default", lease: got!.lease, leaseTtlMs: 120_000 });
+  await rig.advanceMs(100_000);
+  await rig.unary(got!.lease, completeStep("a"));
+  expect((await rig.unary(got!.lease, completeStep("a"))).applied.already).toBe(true);
+  await expect(rig.unary(got!.lease, completeStep("a", "other"))).rejects.toMatchObject({ reason: "STEP_COMPLETED" });
+  await rig.engine.releaseLease({ namespace: "default", lease: got!.lease, retryAfterMs: 0 });
+  await expect(rig.unary(got!.lease, completeStep("b"))).rejects.toMatchObject({ reason: "LEASE_LOST" });
+  const waiting = rig.acquire({ waitMs: 1_000, requestId: "z" });
+  expect((await waiting)?.journal).toMatchObject([{ stepKey: "a" }]);
+  const none = rig.acquire({ waitMs: 1_000 });
+  await rig.advanceMs(1_001);
+  expect(await none).toBeUndefined();
+});
+
+test("ids and keys are taken once", async () => {
+  const rig = new EngineRig();
+  expect(await rig.start({ runId: "a", requestId: "q" })).toMatchObject({ already: false });
+  expect(await rig.start({ runId: "a", requestId: "q" })).toMatchObject({ already: true });
+  expect(await rig.start({ runId: "a" })).toMatchObject({ reason: "RUN_EXISTS" });
+  expect(await rig.start({ runId: "b", runKey: "k" })).toMatchObject({ kind: "started" });
+  expect(await rig.start({ runId: "c", runKey: "k" })).toMatchObject({ reason: "RUN_KEY_TAKEN", runId: "b" });
+  await rig.engine.terminateRun({ namespace: "default", runId: "b" }, { reason: "" });
+  expect(await rig.start({ runId: "c", runKey: "k" })).toMatchObject({ kind: "started" });
+});

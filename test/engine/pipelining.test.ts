@@ -1,0 +1,147 @@
+import { setImmediate as immediate } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { EngineRig } from "../support/engine-rig.ts";
+import { completeStep, json } from "../support/given.ts";
+import { HeldStore } from "../support/held-store.ts";
+
+// Decided state runs ahead of the file. These tests hold the commit open and ask what may be seen meanwhile, with every
+// window into the file as small as one.
+
+const tiny = { runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1 };
+
+function held() {
+  const store = new HeldStore();
+  return { store, rig: new EngineRig({ store: store.store, ...tiny }) };
+}
+async function turns(): Promise<void> {
+  for (let i = 0; i < 4; i++) await immediate();
+}
+
+test("nothing is answered before its commit is durable, refusals included", async () => {
+  const { store, rig } = held();
+  store.holding = true;
+  const answers: string[] = [];
+  const first = rig.start({ runId: "a" }).then(() => answers.push("started"));
+  await turns();
+  const second = rig.start({ runId: "a" }).then((outcome) => answers.push(outcome.kind));
+  await turns();
+  expect(answers).toEqual([]);
+  expect(store.held).toBe(1);
+  store.release();
+  await Promise.all([first, second]);
+  expect(answers).toEqual(["started", "refused"]);
+});
+
+test("what came during a commit goes into the next one together", async () => {
+  const { store, rig } = held();
+  store.holding = true;
+  const starts = [rig.start()];
+  await turns();
+  for (let i = 0; i < 100; i++) starts.push(rig.start());
+  await turns();
+  expect(store.held).toBe(1);
+  store.holding = false;
+  store.release();
+  await Promise.all(starts);
+  expect(rig.store.readMeta().commitNo).toBe(2);
+});
+
+test("a grant is pushed only when it is durable", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker().greeted();
+  store.holding = true;
+  void rig.start();
+  await turns();
+  expect(worker.assignments).toHaveLength(0);
+  store.release();
+  await rig.settle();
+  expect(worker.assignments).toHaveLength(1);
+});
+
+test("two starts with one id, raced 10,000 times with the commit held open: one winner", async () => {
+  const { store, rig } = held();
+  for (let round = 0; round < 10_000; round++) {
+    store.holding = true;
+    const runId = `r${round}`;
+    const racers = [rig.start({ runId, runKey: "key" })];
+    if (round % 2 === 0) await immediate();
+    racers.push(rig.start({ runId }), rig.start({ runKey: "key" }));
+    await immediate();
+    store.holding = false;
+    store.release();
+    const outcomes = await Promise.all(racers);
+    expect(outcomes.map((o) => (o.kind === "refused" ? o.reason : o.kind))).toEqual([
+      "started",
+      "RUN_EXISTS",
+      "RUN_KEY_TAKEN",
+    ]);
+    await rig.engine.terminateRun({ namespace: "default", runId }, { reason: "" });
+  }
+}, 120_000);
+
+test("two consumers of one signal, raced 10,000 times with the commit held open: one winner", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker({ capacity: 1 }).greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  for (let round = 0; round < 10_000; round++) {
+    store.holding = true;
+    const signalled = rig.engine.signalRun(
+      { namespace: "default", runId },
+      { name: "s", payload: json(round), requestId: "" },
+    );
+    if (round % 2 === 0) await immediate();
+    const racers = [`a${round}`, `b${round}`].map((stepKey) =>
+      rig.unary(lease, { type: "ConsumeSignal", stepKey, name: "s" }).then(
+        ({ applied }) => applied.notes[0],
+        (error) => error.reason,
+      ),
+    );
+    await immediate();
+    store.holding = false;
+    store.release();
+    await signalled;
+    expect(await Promise.all(racers)).toMatchObject([{ kind: "signal", payload: json(round) }, "NO_SIGNAL"]);
+  }
+}, 120_000);
+
+test("a line is refilled while a commit is open, 10,000 runs: each is granted once, in order", async () => {
+  const { store, rig } = held();
+  const granted: string[] = [];
+  for (let round = 0; round < 2_500; round++) {
+    store.holding = true;
+    const starts = [0, 1, 2, 3].map((i) => rig.start({ runId: `q${round}-${i}` }));
+    if (round % 2 === 0) await immediate();
+    const acquires = [0, 1, 2, 3].map((i) => rig.acquire({ workerId: `w${i}` }));
+    await immediate();
+    store.release();
+    await immediate();
+    store.holding = false;
+    store.release();
+    await Promise.all(starts);
+    for (const assignment of await Promise.all(acquires)) {
+      if (assignment === undefined) throw new Error("an acquire came back empty");
+      granted.push(assignment.lease.runId);
+      await rig.unary(assignment.lease, { type: "CompleteRun", output: undefined });
+    }
+  }
+  expect(new Set(granted).size).toBe(10_000);
+  expect(granted.length).toBe(10_000);
+}, 120_000);
+
+test("a run that was evicted is read with everything that was decided", async () => {
+  const { rig } = held();
+  const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => rig.started({ runId: `e${i}` })));
+  for (const runId of ids) {
+    const assignment = await rig.acquire();
+    await rig.unary(assignment!.lease, completeStep("a"));
+    await rig.engine.releaseLease({ namespace: "default", lease: assignment!.lease, retryAfterMs: 60_000 });
+    expect(assignment!.lease.runId).toBe(runId);
+  }
+  await rig.advanceMs(60_001);
+  for (const runId of ids) {
+    const assignment = await rig.acquire();
+    expect(assignment).toMatchObject({ lease: { runId }, journal: [{ stepKey: "a", kind: "completed" }] });
+  }
+});
