@@ -1,0 +1,166 @@
+// How the SDK reaches the server: one HTTP/2 connection (h2c or TLS) that speaks Connect.
+import { readFileSync } from "node:fs";
+import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { type SessionRequest, type WorkerFrame, WorkerService } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { InvalidArgumentError } from "./errors.ts";
+import {
+  type FrameStream,
+  type SessionPorts,
+  type StreamEvents,
+  systemClock,
+  systemDefer,
+  systemNewId,
+  systemRandom,
+} from "./ports.ts";
+
+export interface ConnectionOptions {
+  /** For example "http://127.0.0.1:7420". Default: EVERSTEP_ADDRESS, else that one. */
+  readonly address?: string | undefined;
+  /** Default: EVERSTEP_API_KEY, else none. */
+  readonly apiKey?: string | undefined;
+  /** File with the certificates to trust, for a server with a certificate of its own. */
+  readonly tlsCaFile?: string | undefined;
+}
+
+/** The server cuts larger messages; a journal chunk is 256 KiB. */
+const messageBytesMax = 4 * 1_024 * 1_024;
+
+/** Frames carry megabytes a second; the 64 KiB window of HTTP/2 would make each wait for the other side. */
+const streamWindowBytes = 4 * 1_024 * 1_024;
+
+export interface Connection {
+  readonly transport: Transport;
+  close(): void;
+}
+
+export function openConnection(options: ConnectionOptions): Connection {
+  const address = options.address ?? process.env.EVERSTEP_ADDRESS ?? "http://127.0.0.1:7420";
+  const url = parseAddress(address);
+  const apiKey = options.apiKey ?? process.env.EVERSTEP_API_KEY;
+  const sessionManager = new Http2SessionManager(
+    url,
+    { pingIntervalMs: 20_000, pingTimeoutMs: 10_000 },
+    {
+      settings: { initialWindowSize: streamWindowBytes, enablePush: false },
+      ...(options.tlsCaFile === undefined ? {} : { ca: readFileSync(options.tlsCaFile) }),
+    },
+  );
+  const transport = createConnectTransport({
+    baseUrl: url,
+    httpVersion: "2",
+    sessionManager,
+    interceptors: apiKey ? [authorize(apiKey)] : [],
+    // Compression of small local messages costs more than it saves.
+    acceptCompression: [],
+    readMaxBytes: messageBytesMax * 4,
+    binaryOptions: { readUnknownFields: false },
+  });
+  return { transport, close: () => sessionManager.abort() };
+}
+
+function parseAddress(address: string): string {
+  const withScheme = /^https?:\/\//.test(address) ? address : `http://${address}`;
+  if (!URL.canParse(withScheme)) throw new InvalidArgumentError(`address ${JSON.stringify(address)} is not a URL`);
+  return withScheme.replace(/\/+$/, "");
+}
+
+function authorize(apiKey: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("authorization", `Bearer ${apiKey}`);
+    return next(request);
+  };
+}
+
+/** The real ports: system clock and chance, frames over a Connect bidi stream. */
+export function createNodePorts(options: ConnectionOptions): SessionPorts {
+  let connection: Connection | undefined;
+  const current = (): Connection => (connection ??= openConnection(options));
+  const drop = (): void => {
+    connection?.close();
+    connection = undefined;
+  };
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    newId: systemNewId,
+    defer: systemDefer,
+    openStream: (events) => openFrameStream(current().transport, events),
+    isPermanent,
+    renewTransport: drop,
+    close: drop,
+  };
+}
+
+function isPermanent(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  switch (error.code) {
+    case Code.Unauthenticated:
+    case Code.PermissionDenied:
+    case Code.InvalidArgument:
+    case Code.FailedPrecondition:
+      return true;
+    default:
+      return false;
+  }
+}
+
+function openFrameStream(transport: Transport, events: StreamEvents): FrameStream {
+  const abortion = new AbortController();
+  const waiting: WorkerFrame[] = [];
+  let wake: (() => void) | undefined;
+  let finished = false;
+  let taken = 0;
+
+  async function* requests(): AsyncGenerator<SessionRequest> {
+    for (;;) {
+      while (taken < waiting.length) {
+        yield { $typeName: "everstep.v1.SessionRequest", frame: waiting[taken++] };
+      }
+      waiting.length = taken = 0;
+      if (finished || abortion.signal.aborted) return;
+      const woken = new Promise<void>((resolve) => (wake = resolve));
+      events.onWritable();
+      await woken;
+    }
+  }
+
+  async function receive(): Promise<void> {
+    for await (const response of createClient(WorkerService, transport).session(requests(), {
+      signal: abortion.signal,
+    })) {
+      if (abortion.signal.aborted) return;
+      if (response.frame !== undefined) events.onFrame(response.frame);
+    }
+  }
+
+  receive().then(
+    () => {
+      wake?.();
+      if (!abortion.signal.aborted) events.onEnd(undefined);
+    },
+    (error) => {
+      wake?.();
+      if (!abortion.signal.aborted) events.onEnd(error);
+    },
+  );
+
+  return {
+    get waitingFrames() {
+      return waiting.length - taken;
+    },
+    send(frame) {
+      if (finished) return;
+      waiting.push(frame);
+      wake?.();
+    },
+    finish() {
+      finished = true;
+      wake?.();
+    },
+    abort() {
+      abortion.abort();
+      wake?.();
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { Command, CommanderError } from "commander";
+import { ConnectError } from "@connectrpc/connect";
+import { ExitError, exitCodeOf, exitCodes } from "./exit-codes.ts";
+import { addFileCommands } from "./file-commands.ts";
+import { printNote } from "./output.ts";
+import { addRunCommands } from "./run-commands.ts";
+import { addServeCommands } from "./serve.ts";
+import { version } from "../version.ts";
+
+/** Runs one command line; gives the exit code. A serving command gives undefined: its signals end the process. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  const program = new Command("everstep")
+    .description("durable workflows from one process and one SQLite file")
+    .version(version)
+    .showHelpAfterError("(add --help for more)")
+    .exitOverride();
+  addServeCommands(program);
+  addRunCommands(program);
+  addFileCommands(program);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof ExitError) {
+      if (error.message !== "") printNote(`everstep: ${error.message}`);
+      return error.code;
+    }
+    printNote(`everstep: ${error instanceof ConnectError ? describe(error) : (error as Error).message}`);
+    return exitCodeOf(error);
+  }
+}
+
+function describe(error: ConnectError): string {
+  return error.rawMessage === "" ? error.message : error.rawMessage;
+}

@@ -1,0 +1,28 @@
+import { InvalidArgumentError } from "commander";
+
+const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** "200ms", "5s", "1h30m", "0": a duration in milliseconds. */
+export function parseDuration(text: string): number {
+  if (text === "0") return 0;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text) {
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is no duration; write 200ms, 5s, 1h30m or 2d`);
+  }
+  return Math.round(parts.reduce((sum, part) => sum + Number(part[1]) * (unitMs[part[2] as string] as number), 0));
+}
+
+export function parseInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError(`${JSON.stringify(text)} is no integer`);
+  return value;
+}
+
+export function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is no HOST:PORT; write 127.0.0.1:7420`);
+  }
+  return { host: match[1] ?? (match[2] === "" ? "127.0.0.1" : (match[2] as string)), port };
+}

@@ -1,0 +1,28 @@
+import type { Command } from "commander";
+import { backupFile } from "../store/sqlite/backup.ts";
+import { verifyFile } from "../store/sqlite/verify.ts";
+import { ExitError, exitCodes } from "./exit-codes.ts";
+import { printLine, printNote } from "./output.ts";
+
+/** Commands that read the file itself, also while a server holds it. */
+export function addFileCommands(program: Command): void {
+  program
+    .command("backup <target>")
+    .description("copy the file while it is in use")
+    .option("--db <file>", "the SQLite file", "everstep.db")
+    .action(async (target: string, { db }: { db: string }) => {
+      await backupFile(db, target);
+      printLine(`${db} was copied to ${target}`);
+    });
+  program
+    .command("verify")
+    .description("rebuild everything from the events and compare; exit code 1 when something differs")
+    .option("--db <file>", "the SQLite file", "everstep.db")
+    .action(async ({ db }: { db: string }) => {
+      const result = await verifyFile(db, {
+        onProblem: ({ runId, seq, message }) => printLine(`run ${runId} seq ${seq}: ${message}`),
+      });
+      printNote(`${result.runs} runs, ${result.events} events, ${result.problems} problems`);
+      if (result.problems > 0) throw new ExitError(exitCodes.runFailed);
+    });
+}

@@ -1,0 +1,239 @@
+import { create } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import { PayloadSchema } from "../../gen/ts/everstep/v1/payload_pb.ts";
+import { type Run, RunSchema, RunStatus, RunStatusSchema } from "../../gen/ts/everstep/v1/run_pb.ts";
+import { ExplainRunResponseSchema } from "../../gen/ts/everstep/v1/run_service_pb.ts";
+import { uuidv7 } from "uuidv7";
+import { connect } from "./connect.ts";
+import { parseDuration, parseInteger } from "./duration.ts";
+import { ExitError, exitCodes } from "./exit-codes.ts";
+import { instant, type OutputFormat, printLine, printMessage, printTable } from "./output.ts";
+import { watchRun } from "./timeline.ts";
+
+interface Common {
+  address: string;
+  apiKey?: string;
+  namespace: string;
+  output: OutputFormat;
+}
+
+/** Flags go before the environment, the environment before the default. */
+function runCommand(parent: Command, usage: string, description: string): Command {
+  return parent
+    .command(usage)
+    .description(description)
+    .option(
+      "--address <url>",
+      "server (environment: EVERSTEP_ADDRESS)",
+      process.env.EVERSTEP_ADDRESS ?? "http://127.0.0.1:7420",
+    )
+    .option("--api-key <key>", "key to show (environment: EVERSTEP_API_KEY)", process.env.EVERSTEP_API_KEY)
+    .option(
+      "-n, --namespace <name>",
+      "namespace (environment: EVERSTEP_NAMESPACE)",
+      process.env.EVERSTEP_NAMESPACE ?? "default",
+    )
+    .option("-o, --output <table|json|jsonl>", "format of the answer", "table");
+}
+
+export function addRunCommands(program: Command): void {
+  const run = program.command("run").description("start, look at and steer runs");
+  addStart(run);
+  addReading(run);
+  addSteering(run);
+}
+
+function payload(text: string | undefined) {
+  if (text === undefined) return undefined;
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    throw new ExitError(exitCodes.usage, `the payload is no JSON: ${(error as Error).message}`);
+  }
+  return create(PayloadSchema, { data: { case: "json", value: text } });
+}
+
+function show(run: Run | undefined, format: OutputFormat): void {
+  if (run === undefined) return;
+  if (format !== "table") return printMessage(RunSchema, run, format);
+  const rows: [string, string][] = [
+    ["run", run.runId],
+    ["workflow", run.workflow],
+    ["queue", run.queue],
+    ["status", statusName(run)],
+    ["steps", String(run.stepsCompleted)],
+    ["started", instant(run.startedAtMs)],
+    ["closed", instant(run.closedAtMs)],
+  ];
+  if (run.runKey !== "") rows.push(["key", run.runKey]);
+  if (run.workerId !== "") rows.push(["worker", run.workerId]);
+  if (run.output !== undefined) rows.push(["output", payloadText(run.output)]);
+  if (run.failure !== undefined) rows.push(["failure", `${run.failure.type}: ${run.failure.message}`]);
+  for (const [name, value] of rows) printLine(`${name.padEnd(9)} ${value}`);
+}
+
+export function statusName(run: Run): string {
+  return RunStatusSchema.value[run.status]?.localName ?? String(run.status);
+}
+
+function payloadText(value: NonNullable<Run["output"]>): string {
+  return value.data.case === "json" ? value.data.value : `${value.data.value?.length ?? 0} bytes`;
+}
+
+function addStart(parent: Command): void {
+  runCommand(parent, "start <workflow>", "start a run")
+    .option("--input <json>", "input as JSON")
+    .option("--run-id <id>", "id of the run; made when not given")
+    .option("--run-key <key>", "at most one open run has it", "")
+    .option("--queue <name>", "queue", "")
+    .option("--priority <0-9>", "0 is most urgent", parseInteger)
+    .option("--delay <duration>", "start later", parseDuration, 0)
+    .option("--timeout <duration>", "fail the run when it takes longer", parseDuration, 0)
+    .option("--wait <duration>", "wait for the result", parseDuration)
+    .action(async (workflow: string, options: Common & Record<string, never> & StartOptions) => {
+      const client = connect(options);
+      const runId = options.runId ?? uuidv7();
+      const response = await client.startRun({
+        namespace: options.namespace,
+        workflow,
+        runId,
+        requestId: runId,
+        runKey: options.runKey,
+        queue: options.queue,
+        startDelayMs: BigInt(options.delay),
+        runTimeoutMs: BigInt(options.timeout),
+        ...(options.priority === undefined ? {} : { priority: options.priority }),
+        ...(options.input === undefined
+          ? {}
+          : { input: payload(options.input) as NonNullable<ReturnType<typeof payload>> }),
+      });
+      if (options.wait === undefined) return show(response.run, options.output);
+      await waitForResult(options, runId, options.wait);
+    });
+}
+interface StartOptions {
+  input?: string;
+  runId?: string;
+  runKey: string;
+  queue: string;
+  priority?: number;
+  delay: number;
+  timeout: number;
+  wait?: number;
+}
+
+async function waitForResult(options: Common, runId: string, timeoutMs: number): Promise<void> {
+  const { run, timedOut } = await connect(options).waitRun({
+    namespace: options.namespace,
+    runId,
+    timeoutMs: BigInt(timeoutMs),
+  });
+  show(run, options.output);
+  if (timedOut) throw new ExitError(exitCodes.timeout, `run ${runId} is not closed yet`);
+  if (run?.status !== RunStatus.COMPLETED) throw new ExitError(exitCodes.runFailed);
+}
+
+function addReading(parent: Command): void {
+  runCommand(parent, "list", "list runs, newest first")
+    .option("--workflow <name>", "only this workflow", "")
+    .option("--queue <name>", "only this queue", "")
+    .option("--status <name...>", "only these statuses")
+    .option("--limit <n>", "how many", parseInteger, 50)
+    .action(async (options: Common & { workflow: string; queue: string; status?: string[]; limit: number }) => {
+      const client = connect(options);
+      const filter = {
+        namespace: options.namespace,
+        workflow: options.workflow,
+        queue: options.queue,
+        statuses: (options.status ?? []).map(parseStatus),
+      };
+      const runs: Run[] = [];
+      let pageToken = "";
+      do {
+        const page = await client.listRuns({
+          filter,
+          pageSize: Math.min(1_000, options.limit - runs.length),
+          pageToken,
+        });
+        runs.push(...page.runs);
+        pageToken = page.nextPageToken;
+      } while (pageToken !== "" && runs.length < options.limit);
+      if (options.output !== "table") for (const run of runs) printMessage(RunSchema, run, "jsonl");
+      else {
+        const rows = runs.map((run) => [
+          run.runId,
+          run.workflow,
+          statusName(run),
+          String(run.stepsCompleted),
+          instant(run.createdAtMs),
+        ]);
+        printTable(["RUN", "WORKFLOW", "STATUS", "STEPS", "CREATED"], rows);
+      }
+    });
+  runCommand(parent, "show <run_id>", "show one run").action(async (runId: string, options: Common) => {
+    const { run } = await connect(options).getRun({ namespace: options.namespace, runId });
+    show(run, options.output);
+  });
+  runCommand(parent, "result <run_id>", "wait for the end; exit code 1 when it failed")
+    .option("--timeout <duration>", "wait this long", parseDuration, 3_600_000)
+    .action((runId: string, options: Common & { timeout: number }) => waitForResult(options, runId, options.timeout));
+  runCommand(parent, "watch <run_id>", "print the history as it grows").action((runId: string, options: Common) =>
+    watchRun(connect(options), { namespace: options.namespace, runId }, options.output),
+  );
+  runCommand(parent, "explain <run_id>", "say what the run waits for").action(
+    async (runId: string, options: Common) => {
+      const response = await connect(options).explainRun({ namespace: options.namespace, runId });
+      if (options.output !== "table") return printMessage(ExplainRunResponseSchema, response, options.output);
+      printLine(response.text);
+    },
+  );
+}
+
+function parseStatus(name: string): RunStatus {
+  const status = RunStatus[name.toUpperCase() as keyof typeof RunStatus];
+  if (typeof status === "number") return status;
+  throw new ExitError(exitCodes.usage, `${JSON.stringify(name)} is no status`);
+}
+
+function addSteering(parent: Command): void {
+  runCommand(parent, "signal <run_id> <name> [payload]", "send a signal; the payload is JSON").action(
+    async (runId: string, name: string, text: string | undefined, options: Common) => {
+      const value = payload(text);
+      const request = { namespace: options.namespace, runId, name, requestId: uuidv7() };
+      const { signalId } = await connect(options).signalRun(
+        value === undefined ? request : { ...request, payload: value },
+      );
+      printLine(
+        options.output === "table" ? `signal ${signalId} was received` : JSON.stringify({ signalId: String(signalId) }),
+      );
+    },
+  );
+  runCommand(parent, "cancel <run_id>", "ask the run to end; it may clean up within its grace")
+    .option("--reason <text>", "kept in the history", "")
+    .option("--grace <duration>", "time to clean up", parseDuration, 30_000)
+    .action(async (runId: string, options: Common & { reason: string; grace: number }) => {
+      const request = { namespace: options.namespace, runId, reason: options.reason, graceMs: BigInt(options.grace) };
+      show((await connect(options).cancelRun(request)).run, options.output);
+    });
+  runCommand(parent, "terminate <run_id>", "end the run at once")
+    .option("--reason <text>", "kept in the history", "")
+    .action(async (runId: string, options: Common & { reason: string }) => {
+      const request = { namespace: options.namespace, runId, reason: options.reason };
+      show((await connect(options).terminateRun(request)).run, options.output);
+    });
+  runCommand(parent, "pause <run_id>", "set the run aside until it is resumed")
+    .option("--reason <text>", "kept in the history", "")
+    .action(async (runId: string, options: Common & { reason: string }) => {
+      const request = { namespace: options.namespace, runId, reason: options.reason };
+      show((await connect(options).pauseRun(request)).run, options.output);
+    });
+  runCommand(parent, "resume <run_id>", "let a paused run go on").action(async (runId: string, options: Common) => {
+    show((await connect(options).resumeRun({ namespace: options.namespace, runId })).run, options.output);
+  });
+  runCommand(parent, "retry <run_id>", "open a failed run again; only the failed steps run again")
+    .option("--reason <text>", "kept in the history", "")
+    .action(async (runId: string, options: Common & { reason: string }) => {
+      const request = { namespace: options.namespace, runId, reason: options.reason, requestId: uuidv7() };
+      show((await connect(options).retryRun(request)).run, options.output);
+    });
+}

@@ -1,0 +1,32 @@
+import type { Await } from "../../core/event.ts";
+import { awaitsMax } from "../../limits.ts";
+import type { Await as WireAwait } from "../../../gen/ts/everstep/v1/event_pb.ts";
+import { checkCount, checkName, checkStepKey, each, invalid } from "../validate.ts";
+
+export function awaitsFrom(wire: readonly WireAwait[]): Await[] {
+  checkCount("awaits", wire.length, 1, awaitsMax);
+  return each("awaits", wire, awaitFrom);
+}
+
+function awaitFrom({ what }: WireAwait): Await {
+  switch (what.case) {
+    case "timer":
+      return { kind: "timer", stepKey: checkStepKey(what.value, "timer") };
+    case "signal":
+      return { kind: "signal", name: checkName("signal", what.value) };
+    case "retry":
+      return { kind: "retry", stepKey: checkStepKey(what.value, "retry") };
+    default:
+      throw invalid("what", "is not set, or of a kind that is unknown here");
+  }
+}
+
+export function awaitTo(awaited: Await): WireAwait {
+  return {
+    $typeName: "everstep.v1.Await",
+    what:
+      awaited.kind === "signal"
+        ? { case: "signal", value: awaited.name }
+        : { case: awaited.kind, value: awaited.stepKey },
+  };
+}

@@ -1,0 +1,52 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import type { ConnectError } from "@connectrpc/connect";
+import { errorToJson } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+
+// Answers that need no RPC router.
+
+export type Request = IncomingMessage | Http2ServerRequest;
+export type Response = ServerResponse | Http2ServerResponse;
+
+export function reply(response: Response, status: number, type: string, body: string): void {
+  if (response.headersSent || response.destroyed) return;
+  response.statusCode = status;
+  response.setHeader("content-type", type);
+  response.setHeader("content-length", Buffer.byteLength(body));
+  response.setHeader("cache-control", "no-store");
+  response.setHeader("x-content-type-options", "nosniff");
+  endWith(response, body);
+}
+
+export function replyJson(response: Response, status: number, value: unknown): void {
+  reply(response, status, "application/json", `${JSON.stringify(value)}\n`);
+}
+
+/** Refuses a call before anything of it was read, in the words of its protocol. */
+export function replyError(request: Request, response: Response, status: number, error: ConnectError): void {
+  if (/^application\/grpc(\+|;|$)/.test(request.headers["content-type"] ?? "")) {
+    const headers = new Headers({ "content-type": "application/grpc" });
+    setTrailerStatus(headers, error);
+    for (const [name, value] of headers) response.setHeader(name, value);
+    endWith(response, "");
+    return;
+  }
+  if (status === 401) response.setHeader("www-authenticate", "Bearer");
+  replyJson(response, status, errorToJson(error, undefined));
+}
+
+/** Ends the answer and the exchange with it: a body that nobody wants is not waited for. */
+function endWith(response: Response, body: string): void {
+  if (!("stream" in response)) {
+    const { req } = response;
+    if (!req.complete) response.shouldKeepAlive = false;
+    response.end(body);
+    return;
+  }
+  const { stream } = response;
+  response.end(body);
+  response.once("finish", () => {
+    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+}

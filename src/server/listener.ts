@@ -1,0 +1,171 @@
+import { once } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Request, Response } from "./http-reply.ts";
+
+// One port for HTTP/1.1 and HTTP/2. In the clear the first bytes of a connection tell which one it is; with TLS, ALPN
+// does. All limits of the transport are set here.
+
+export interface Tls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+export interface Listener {
+  listen(port: number, host: string): Promise<AddressInfo>;
+  /** Takes no more connections, lets calls end for `graceMs`, then cuts what is left. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ListenerOptions {
+  readonly handler: (request: Request, response: Response) => void;
+  readonly tls?: Tls | undefined;
+  /** A connection must show its first bytes, its TLS handshake and each request's headers within this time. */
+  readonly headersTimeoutMs?: number;
+}
+
+/** Connections at once: sessions (20,000) and as many callers fit. */
+const connectionsMax = 50_000;
+const headersTimeoutMsDefault = 10_000;
+/** A request must have been read whole within this time. Streams of HTTP/2 are bounded by the engine instead. */
+const requestTimeoutMs = 60_000;
+/** A connection without any traffic for this long is closed. Sessions and watches beat far more often. */
+const idleTimeoutMs = 300_000;
+const keepAliveTimeoutMs = 75_000;
+/** Connect's GET requests carry the message in the URL; a run id may have 8 KiB. */
+const headerBytesMax = 64 * 1024;
+
+/** Calls at once on one connection: a proxy or an SDK with thousands of waits uses one connection for all. */
+const concurrentStreamsMax = 4_096;
+const streamWindowBytes = 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+
+const http2Options: http2.ServerOptions = {
+  settings: {
+    maxConcurrentStreams: concurrentStreamsMax,
+    initialWindowSize: streamWindowBytes,
+    maxHeaderListSize: headerBytesMax,
+    enablePush: false,
+  },
+  // MiB. Counts what waits to be written too: above what the outboxes of a few slow workers of one connection hold.
+  maxSessionMemory: 128,
+  maxHeaderListPairs: 128,
+  maxSendHeaderBlockLength: headerBytesMax,
+  maxOutstandingPings: 10,
+  maxSettings: 32,
+  maxSessionInvalidFrames: 100,
+  maxSessionRejectedStreams: 100,
+  // Rapid reset: many calls may be dropped at once (a client that stops), but not for ever.
+  streamResetBurst: 8_192,
+  streamResetRate: 200,
+  unknownProtocolTimeout: headersTimeoutMsDefault,
+};
+
+export function createListener(options: ListenerOptions): Listener {
+  const headersTimeoutMs = options.headersTimeoutMs ?? headersTimeoutMsDefault;
+  const sockets = new Set<Socket>();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const http1Options: http.ServerOptions = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(5_000, headersTimeoutMs),
+    keepAliveTimeout: keepAliveTimeoutMs,
+    maxHeaderSize: headerBytesMax,
+    noDelay: true,
+  };
+  const front = options.tls === undefined ? clear() : secure(options.tls);
+
+  function clear() {
+    const http1 = http.createServer(http1Options, options.handler);
+    const http2Server = http2.createServer(http2Options, options.handler);
+    watchSessions(http2Server);
+    // The http server looks for slow clients only while it "listens"; this one never does on a port of its own.
+    http1.emit("listening");
+    const server = createServer({ noDelay: true }, (socket) => {
+      socket.on("error", () => socket.destroy());
+      socket.setTimeout(headersTimeoutMs, () => socket.destroy());
+      readProtocol(socket, (isHttp2) => {
+        socket.setTimeout(0);
+        (isHttp2 ? http2Server : http1).emit("connection", socket);
+      });
+    });
+    return { server, closeIdle: () => http1.closeIdleConnections(), stop: () => http1.close() };
+  }
+
+  function secure(tls: Tls) {
+    const server = http2.createSecureServer(
+      {
+        ...http2Options,
+        ...http1Options,
+        cert: tls.cert,
+        key: tls.key,
+        allowHTTP1: true,
+        minVersion: "TLSv1.2",
+        handshakeTimeout: headersTimeoutMs,
+      },
+      options.handler,
+    );
+    watchSessions(server);
+    // A failed handshake is the client's affair; without this it would count as an unhandled error of the socket.
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    return { server: server as Server, closeIdle: () => {}, stop: () => {} };
+  }
+
+  function watchSessions(server: http2.Http2Server | http2.Http2SecureServer): void {
+    server.on("session", (session) => {
+      sessions.add(session);
+      session.once("close", () => sessions.delete(session));
+      session.on("error", () => session.destroy());
+      session.setLocalWindowSize(connectionWindowBytes);
+      session.setTimeout(idleTimeoutMs, () => session.close());
+    });
+    server.on("sessionError", () => {});
+  }
+
+  front.server.maxConnections = connectionsMax;
+  front.server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+
+  return {
+    async listen(port, host) {
+      front.server.listen({ port, host });
+      await once(front.server, "listening");
+      return front.server.address() as AddressInfo;
+    },
+    async close(graceMs) {
+      if (!front.server.listening) return;
+      const closed = new Promise<void>((resolve) => front.server.close(() => resolve()));
+      for (const session of sessions) session.close();
+      front.closeIdle();
+      const cut = setTimeout(() => {
+        for (const session of sessions) session.destroy();
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
+      await closed;
+      clearTimeout(cut);
+      front.stop();
+    },
+  };
+}
+
+const preface = Buffer.from("PRI");
+
+/** Reads as many bytes as it takes to tell HTTP/2 from HTTP/1.1 and puts them back. */
+function readProtocol(socket: Socket, found: (isHttp2: boolean) => void): void {
+  let head: Buffer = Buffer.alloc(0);
+  function onReadable(): void {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+    const compared = Math.min(head.length, preface.length);
+    const matches = head.subarray(0, compared).equals(preface.subarray(0, compared));
+    if (matches && compared < preface.length) return;
+    socket.off("readable", onReadable);
+    socket.unshift(head);
+    found(matches);
+  }
+  socket.on("readable", onReadable);
+}

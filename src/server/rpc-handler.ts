@@ -1,0 +1,64 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import { type ConnectRouter, createConnectRouter, createContextValues, type Interceptor } from "@connectrpc/connect";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { messageBytesMax } from "../limits.ts";
+import { keySignalKey } from "./call.ts";
+import type { Request, Response } from "./http-reply.ts";
+
+// RPCs over Node's servers: what connect-node's adapter does, and beside it the signal of the caller's key, and no
+// words on the console when a client goes away in the middle.
+
+export interface RpcHandler {
+  /** True when the path is one of an RPC. */
+  serves(path: string): boolean;
+  handle(path: string, request: Request, response: Response, keySignal: AbortSignal | undefined): void;
+}
+
+/** Below this size compressing costs more time than it saves, also on slow lines. */
+const compressMinBytes = 32 * 1024;
+/** A unary request must have been read whole within this time. */
+const requestTimeoutMs = 60_000;
+
+export function createRpcHandler(routes: (router: ConnectRouter) => void, interceptors: Interceptor[]): RpcHandler {
+  const router = createConnectRouter({
+    grpc: true,
+    grpcWeb: true,
+    connect: true,
+    interceptors,
+    readMaxBytes: messageBytesMax,
+    // gzip only: brotli's default level takes seconds for a frame, and the client would choose it.
+    acceptCompression: [compressionGzip],
+    compressMinBytes,
+  });
+  routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+
+  return {
+    serves: (path) => handlers.has(path),
+    handle(path, request, response, keySignal) {
+      const handler = handlers.get(path);
+      if (handler === undefined) throw new Error(`no RPC at ${path}`);
+      const { methodKind } = handler.method;
+      if ("stream" in request && (methodKind === "unary" || methodKind === "server_streaming"))
+        boundReading(request, request.stream);
+      const values = createContextValues();
+      if (keySignal !== undefined) values.set(keySignalKey, keySignal);
+      const call = universalRequestFromNodeRequest(request, response, undefined, values);
+      handler(call)
+        .then((answer) => universalResponseToNodeResponse(answer, response))
+        .catch(() => response.destroy());
+    },
+  };
+}
+
+/** HTTP/1.1 has the same bound in its server. */
+function boundReading(request: Request, stream: ServerHttp2Stream): void {
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestTimeoutMs);
+  const clear = () => clearTimeout(timer);
+  request.once("end", clear);
+  request.once("close", clear);
+}

@@ -1,0 +1,91 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { Refusal } from "../core/errors.ts";
+import type { Engine } from "../engine/api.ts";
+import type { SessionRequest, SessionResponse, WorkerService } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { callSignal, revokedError } from "./call.ts";
+import { sessionResponses } from "./convert/server-frame.ts";
+import { createFrameReader } from "./worker-frames.ts";
+
+// The stream of a worker. Two loops share one engine handle: what is read goes in as it comes, what the engine has
+// for the worker goes out as fast as the transport takes it. While the transport is full the engine's outbox fills,
+// which is bounded and merges into larger frames.
+
+/** Payload taken from the outbox at once: large enough for large frames, small enough to let beats through between. */
+const takeBytesMax = 256 * 1024;
+
+export function createWorkerService(engine: Engine): ServiceImpl<typeof WorkerService> {
+  return { session: (requests, context) => session(engine, requests, context) };
+}
+
+async function* session(
+  engine: Engine,
+  requests: AsyncIterable<SessionRequest>,
+  context: HandlerContext,
+): AsyncGenerator<SessionResponse> {
+  const signal = callSignal(context);
+  let wake: () => void = () => {};
+  let ended = false;
+  let badHello: Refusal | undefined;
+  let bug: { readonly error: unknown } | undefined;
+  const handle = engine.openSession({
+    wake: () => wake(),
+    end() {
+      ended = true;
+      wake();
+    },
+  });
+  function stop(): void {
+    handle.closed();
+    ended = true;
+    wake();
+  }
+  const reader = createFrameReader(handle, {
+    payloadBytesMax: engine.settings.payloadBytesMax,
+    onBadHello(refusal) {
+      badHello = refusal;
+      stop();
+    },
+  });
+  async function readAll(): Promise<void> {
+    try {
+      for await (const request of requests) {
+        if (ended) return;
+        try {
+          reader.read(request.frame);
+        } catch (error) {
+          bug = { error };
+          return stop();
+        }
+      }
+    } catch {
+      // The transport failed: to the engine that is a stream that is gone.
+      return stop();
+    }
+    // After Goodbye the engine ends the stream itself, behind the last answers.
+    if (!reader.saidGoodbye) stop();
+  }
+
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    if (signal.aborted) stop();
+    void readAll();
+    for (;;) {
+      const frames = handle.take(takeBytesMax);
+      if (frames.length > 0) {
+        yield* sessionResponses(frames);
+        continue;
+      }
+      if (ended) break;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    if (badHello !== undefined) yield* sessionResponses([{ kind: "frameRefused", refusal: badHello }]);
+    const revoked = revokedError(context);
+    if (revoked !== undefined) throw revoked;
+    if (bug !== undefined) throw bug.error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+  }
+}

@@ -1,0 +1,126 @@
+import { crc32 } from "node:zlib";
+import { detailBytes } from "../../core/decision.ts";
+import { type EventOf, type EventTypeName, eventTypeNames, type RunEvent } from "../../core/event.ts";
+import { type Payload, payloadBytes } from "../../core/payload.ts";
+import { CorruptRowError } from "../store.ts";
+
+// An event as a row. The CRC covers every column in one canonical form, so that a flipped bit anywhere is noticed when
+// the row is read, by the one run that it concerns.
+
+/** The columns that the file keeps, in order, without the CRC. */
+export type EventValues = [
+  runNo: number,
+  seq: number,
+  type: number,
+  epoch: number,
+  opId: number,
+  stepKey: string,
+  startedAtMs: number,
+  atMs: number,
+  payload: string | Uint8Array | null,
+  encoding: string,
+  detail: string | null,
+  opDigest: number,
+];
+
+export const eventColumns =
+  "run_no, seq, type, epoch, op_id, step_key, started_at_ms, at_ms, payload, encoding, detail, op_digest, crc";
+
+/** Types whose detail can hold bytes: those with a failure in it. */
+const failureTypes: ReadonlySet<EventTypeName> = new Set(["StepAttemptFailed", "StepFailed", "RunFailed"]);
+
+export function encodeDetail(event: RunEvent): string | null {
+  if (event.detail === undefined) return null;
+  return JSON.stringify(failureTypes.has(event.type) ? tagBytes(event.detail) : event.detail);
+}
+
+function tagBytes(value: unknown): unknown {
+  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("base64") };
+  if (Array.isArray(value)) return value.map(tagBytes);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, tagBytes(inner)]));
+}
+
+function decodeDetail(text: string | null): unknown {
+  if (text === null) return undefined;
+  if (!text.includes('"$bytes"')) return JSON.parse(text);
+  return JSON.parse(text, (_key, value: unknown) => {
+    if (typeof value !== "object" || value === null || !("$bytes" in value)) return value;
+    return new Uint8Array(Buffer.from(value.$bytes as string, "base64"));
+  });
+}
+
+const headBytes = 8 * 8 + 1 + 4 * 4;
+const scratchBytes = 256 * 1024;
+const scratch = Buffer.allocUnsafe(scratchBytes);
+const noText = 0xffff_ffff;
+
+/** As a signed number: SQLite keeps it in four bytes. */
+export function crcOf(values: EventValues): number {
+  const [runNo, seq, type, epoch, opId, stepKey, startedAtMs, atMs, payload, encoding, detail, opDigest] = values;
+  const most =
+    headBytes + 3 * (stepKey.length + (payload?.length ?? 0) + encoding.length + (detail === null ? 0 : detail.length));
+  const buffer = most <= scratchBytes ? scratch : Buffer.allocUnsafe(most);
+  buffer.writeDoubleLE(runNo, 0);
+  buffer.writeDoubleLE(seq, 8);
+  buffer.writeDoubleLE(type, 16);
+  buffer.writeDoubleLE(epoch, 24);
+  buffer.writeDoubleLE(opId, 32);
+  buffer.writeDoubleLE(startedAtMs, 40);
+  buffer.writeDoubleLE(atMs, 48);
+  buffer.writeDoubleLE(opDigest, 56);
+  buffer[64] = payload === null ? 0 : typeof payload === "string" ? 1 : 2;
+  let end = headBytes;
+  const put = (value: string | Uint8Array | null, lengthAt: number): void => {
+    let bytes = 0;
+    if (typeof value === "string") bytes = value === "" ? 0 : buffer.write(value, end, "utf8");
+    else if (value !== null) {
+      buffer.set(value, end);
+      bytes = value.length;
+    }
+    buffer.writeUInt32LE(value === null ? noText : bytes, lengthAt);
+    end += bytes;
+  };
+  put(stepKey, 65);
+  put(payload, 69);
+  put(encoding, 73);
+  put(detail, 77);
+  return crc32(buffer.subarray(0, end)) | 0;
+}
+
+/** From the columns in order. Throws CorruptRowError when they are not what was written. */
+export function decodeEvent(row: unknown[]): RunEvent {
+  const values = row as unknown as EventValues;
+  const [runNo, seq, typeNo, epoch, opId, stepKey, startedAtMs, atMs, data, encoding, detailText, opDigest] = values;
+  if (crcOf(values) !== row[12]) throw new CorruptRowError(runNo, seq, "the row is not what was written (CRC)");
+  const type = eventTypeNames[typeNo];
+  if (type === undefined) throw new CorruptRowError(runNo, seq, `unknown event type ${typeNo}`);
+  let detail: unknown;
+  try {
+    detail = decodeDetail(detailText);
+  } catch (error) {
+    throw new CorruptRowError(runNo, seq, `its detail cannot be decoded: ${String(error)}`);
+  }
+  const payload = payloadOf(data, encoding);
+  const event: EventOf<EventTypeName> = {
+    type,
+    seq,
+    atMs,
+    epoch,
+    opId,
+    opDigest,
+    stepKey,
+    startedAtMs,
+    payload,
+    bytes: payloadBytes(payload) + detailBytes(detail),
+    detail: detail as EventOf<EventTypeName>["detail"],
+  };
+  return event as RunEvent;
+}
+
+function payloadOf(data: string | Uint8Array | null, encoding: string): Payload | undefined {
+  if (data === null) return undefined;
+  // A Buffer of the driver becomes the plain array that the engine gave.
+  if (typeof data !== "string") data = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { data, encoding };
+}

@@ -1,0 +1,36 @@
+import SqliteDatabase, { type Database } from "better-sqlite3";
+
+/** Frames of the WAL that are not in the file before the writer copies them: 16 MiB. */
+export const checkpointFrames = 4_096;
+/** Frames of the WAL before the writer waits for readers to start it afresh: 64 MiB. */
+export const walFramesMax = 16_384;
+
+/** "relaxed" does not sync each commit: a power cut may lose the last ones. A crash of the process loses nothing. */
+export type Durability = "full" | "relaxed";
+
+const pageBytes = 4_096;
+const busyTimeoutMs = 1_000;
+
+/**
+ * The only way to a connection, because the pragmas must be set on every one: without an explicit synchronous=FULL
+ * better-sqlite3 has been measured to acknowledge commits that were not synced.
+ */
+export function openConnection(path: string, role: "writer" | "reader", durability: Durability = "full"): Database {
+  const database = new SqliteDatabase(path, { readonly: role === "reader", timeout: busyTimeoutMs });
+  try {
+    if (role === "writer") database.pragma("journal_mode = WAL");
+    database.pragma(`synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`);
+    database.pragma("foreign_keys = OFF");
+    database.pragma(`busy_timeout = ${busyTimeoutMs}`);
+    database.pragma("temp_store = MEMORY");
+    // The writer checkpoints by hand: SQLite swallows the errors of an automatic one, a failed sync included.
+    database.pragma("wal_autocheckpoint = 0");
+    database.pragma(`journal_size_limit = ${walFramesMax * pageBytes}`);
+    database.pragma(`cache_size = ${role === "writer" ? -65_536 : -16_384}`);
+    if (role === "reader") database.pragma("query_only = ON");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}

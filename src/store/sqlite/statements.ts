@@ -1,0 +1,127 @@
+import type { Database } from "better-sqlite3";
+import type { RunEvent } from "../../core/event.ts";
+import type { DeadlineKind } from "../../core/state.ts";
+import { CorruptRowError, type DeadlineRow, type RunRow, type Store } from "../store.ts";
+import { decodeEvent, eventColumns } from "./event-codec.ts";
+import { decodeRun, runColumns } from "./run-codec.ts";
+
+// The decision reads, each a statement prepared once. Every statement is a snapshot of its own, so it sees the newest
+// commit; none of them is left open, so none keeps the WAL from starting afresh.
+
+export type DecisionReads = Pick<
+  Store,
+  | "readMeta"
+  | "findRun"
+  | "getRun"
+  | "findOpenRunByKey"
+  | "readEvents"
+  | "findOp"
+  | "scanLine"
+  | "listLineWorkflows"
+  | "scanDeadlines"
+  | "readDeadlines"
+  | "listLeased"
+>;
+type Row = unknown[];
+
+export function prepareDecisionReads(database: Database): DecisionReads {
+  const prepare = <P extends unknown[]>(sql: string) => database.prepare<P, Row>(sql).raw();
+  const meta = prepare<[]>("SELECT commit_no, newest_at_ms, (SELECT max(run_no) FROM runs) FROM meta");
+  const runById = prepare<[string, string]>(`SELECT ${runColumns} FROM runs WHERE namespace = ? AND run_id = ?`);
+  const runByNo = prepare<[number]>(`SELECT ${runColumns} FROM runs WHERE run_no = ?`);
+  const openRunByKey = prepare<[string, string, string]>(
+    `SELECT ${runColumns} FROM runs ` +
+      "WHERE namespace = ? AND workflow = ? AND run_key = ? AND run_key <> '' AND status < 5",
+  );
+  const op = prepare<[number, number, number]>(
+    `SELECT ${eventColumns} FROM events WHERE run_no = ? AND epoch = ? AND op_id = ? ORDER BY seq`,
+  );
+  // In two searches, because SQLite does not search by (rank, run_no) as a pair: thousands of runs may share a rank.
+  const inLine =
+    "SELECT run_no, rank FROM runs INDEXED BY runs_line WHERE namespace = $namespace AND queue = $queue AND workflow = $workflow";
+  const line = database
+    .prepare<[Parameters<Store["scanLine"]>[0]], [number, number]>(
+      `SELECT * FROM (${inLine} AND rank = $afterRank AND run_no > $afterRunNo ORDER BY run_no LIMIT $limit) UNION ALL ` +
+        `SELECT * FROM (${inLine} AND rank > $afterRank ORDER BY rank, run_no LIMIT $limit) ORDER BY 2, 1 LIMIT $limit`,
+    )
+    .raw();
+  const nextWorkflow = prepare<[string, string, string]>(
+    "SELECT workflow FROM runs INDEXED BY runs_line WHERE namespace = ? AND queue = ? AND workflow > ? " +
+      "AND rank IS NOT NULL ORDER BY workflow LIMIT 1",
+  );
+  const deadlineColumns = "run_no, kind, step_key, due_at_ms";
+  const deadlineOrder = "due_at_ms, run_no, kind, step_key";
+  const firstDeadlines = prepare<[number]>(
+    `SELECT ${deadlineColumns} FROM deadlines INDEXED BY deadlines_due ORDER BY ${deadlineOrder} LIMIT ?`,
+  );
+  const laterDeadlines = prepare<[number, number, string, string, number]>(
+    `SELECT ${deadlineColumns} FROM deadlines INDEXED BY deadlines_due WHERE (${deadlineOrder}) > (?, ?, ?, ?) ` +
+      `ORDER BY ${deadlineOrder} LIMIT ?`,
+  );
+  const runDeadlines = prepare<[number]>(
+    `SELECT ${deadlineColumns} FROM deadlines WHERE run_no = ? ORDER BY kind, step_key`,
+  );
+  const leased = prepare<[]>(`SELECT ${runColumns} FROM runs INDEXED BY runs_leased WHERE status = 2 ORDER BY run_no`);
+
+  return {
+    readMeta() {
+      const [commitNo, newestAtMs, lastRunNo] = meta.get() as [number, number, number | null];
+      return { commitNo, newestAtMs, lastRunNo: lastRunNo ?? 0 };
+    },
+    findRun: (namespace, runId) => runOf(runById.get(namespace, runId)),
+    getRun: (runNo) => runOf(runByNo.get(runNo)),
+    findOpenRunByKey: (namespace, workflow, runKey) => runOf(openRunByKey.get(namespace, workflow, runKey)),
+    readEvents: prepareReadEvents(database),
+    findOp: (runNo, epoch, opId) => op.all(runNo, epoch, opId).map(decodeEvent),
+    scanLine: (options) => line.all(options).map(([runNo, rank]) => ({ runNo, rank })),
+    listLineWorkflows(namespace, queue) {
+      const workflows: string[] = [];
+      // From name to name: the length of the lines costs nothing.
+      for (
+        let row: Row | undefined;
+        (row = nextWorkflow.get(namespace, queue, workflows.at(-1) ?? "")) !== undefined;
+      ) {
+        workflows.push(row[0] as string);
+      }
+      return workflows;
+    },
+    scanDeadlines: ({ after, limit }) =>
+      (after === undefined
+        ? firstDeadlines.all(limit)
+        : laterDeadlines.all(after.dueAtMs, after.runNo, after.kind, after.stepKey, limit)
+      ).map(deadlineOf),
+    readDeadlines: (runNo) => runDeadlines.all(runNo).map(deadlineOf),
+    listLeased: () => leased.all().map(decodeRun),
+  };
+}
+
+/** Reads row by row, so that a page of large payloads is never in memory beyond its bound. */
+export function prepareReadEvents(database: Database): Store["readEvents"] {
+  const statement = database
+    .prepare<[number, number, number], Row>(
+      `SELECT ${eventColumns} FROM events WHERE run_no = ? AND seq > ? ORDER BY seq LIMIT ?`,
+    )
+    .raw();
+  return (runNo, { afterSeq, limit, bytesMax }) => {
+    const events: RunEvent[] = [];
+    let bytes = 0;
+    for (const row of statement.iterate(runNo, afterSeq, limit)) {
+      const event = decodeEvent(row);
+      const expected = afterSeq + events.length + 1;
+      if (event.seq !== expected) throw new CorruptRowError(runNo, expected, "the event is missing");
+      bytes += event.bytes;
+      if (events.length > 0 && bytes > bytesMax) break;
+      events.push(event);
+    }
+    return events;
+  };
+}
+
+function runOf(row: Row | undefined): RunRow | undefined {
+  return row === undefined ? undefined : decodeRun(row);
+}
+
+function deadlineOf(row: Row): DeadlineRow {
+  const [runNo, kind, stepKey, dueAtMs] = row as [number, DeadlineKind, string, number];
+  return { runNo, kind, stepKey, dueAtMs };
+}

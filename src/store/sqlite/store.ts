@@ -1,0 +1,144 @@
+import { statSync } from "node:fs";
+import { type CommitOutcome, CorruptRowError, type Store } from "../store.ts";
+import { encodeBatch } from "./batch-codec.ts";
+import { createPrivateFile, realPath } from "./files.ts";
+import { lockFile } from "./lock.ts";
+import { migrate } from "./migrate.ts";
+import { type Durability, openConnection } from "./open.ts";
+import { prepareDecisionReads } from "./statements.ts";
+import { startThread, type Thread, type ThreadData } from "./thread.ts";
+
+// Three connections to one file: the writer's in its thread, the queries' in another, and one here for the reads that
+// decisions need at once.
+
+export interface SqliteStoreOptions {
+  path: string;
+  /** Default "full": one sync before each acknowledgement. */
+  durability?: Durability;
+  /** The file can no longer be trusted: the process must stop. Once at most. */
+  onFatal?: (message: string) => void;
+}
+
+export interface SqliteStore extends Store {
+  /** PRAGMA synchronous of every connection, for the test that proves it: 2 is FULL. */
+  synchronousModes(): Promise<number[]>;
+}
+
+export async function createSqliteStore({
+  path,
+  durability = "full",
+  onFatal,
+}: SqliteStoreOptions): Promise<SqliteStore> {
+  const file = realPath(path);
+  const lock = lockFile(file);
+  try {
+    createPrivateFile(file);
+    prepareFile(file);
+    return await openStore({ path: file, durability }, lock.release, onFatal);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function prepareFile(path: string): void {
+  const database = openConnection(path, "writer");
+  try {
+    migrate(database);
+  } finally {
+    database.close();
+  }
+}
+
+async function openStore(
+  data: ThreadData,
+  release: () => void,
+  onFatal: ((message: string) => void) | undefined,
+): Promise<SqliteStore> {
+  const { path } = data;
+  let fatal: string | undefined;
+  let closed = false;
+
+  function die(message: string): CommitOutcome {
+    if (fatal === undefined) {
+      fatal = message;
+      if (!closed) onFatal?.(message);
+    }
+    return { kind: "fatal", message: fatal };
+  }
+  function start(name: "writer-thread" | "reader-thread"): Thread {
+    return startThread(name, { data, toError, onDeath: die });
+  }
+
+  const writer = start("writer-thread");
+  const reader = start("reader-thread");
+  try {
+    // Both answer once they have opened the file.
+    await writer.call("synchronous", []);
+    await reader.call("synchronous", []);
+  } catch (error) {
+    await Promise.all([writer.end(), reader.end()]);
+    throw error;
+  }
+  const database = openConnection(path, "reader");
+
+  async function write(method: "commit" | "probe", args: unknown[], transfer: ArrayBuffer[]): Promise<CommitOutcome> {
+    if (fatal !== undefined) return { kind: "fatal", message: fatal };
+    try {
+      const outcome = await writer.call<CommitOutcome>(method, args, transfer);
+      return outcome.kind === "fatal" ? die(outcome.message) : outcome;
+    } catch (error) {
+      return die(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  return {
+    name: path,
+    commit(batch) {
+      const message = encodeBatch(batch);
+      return write("commit", [message], [message.numbers.buffer, message.bytes.buffer]);
+    },
+    probe: () => write("probe", [], []),
+    ...prepareDecisionReads(database),
+    listRuns: (...args) => reader.call("listRuns", args),
+    countRuns: (...args) => reader.call("countRuns", args),
+    listChangedRuns: (...args) => reader.call("listChangedRuns", args),
+    readHistory: (...args) => reader.call("readHistory", args),
+    stepStats: (...args) => reader.call("stepStats", args),
+    backup: (target) => writer.call("backup", [target]),
+    fileBytes: () => ({ databaseBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`) }),
+    async synchronousModes() {
+      const here = database.pragma("synchronous", { simple: true }) as number;
+      return [here, await writer.call<number>("synchronous", []), await reader.call<number>("synchronous", [])];
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      // The writer last: the last connection takes the WAL away, and a reader could not.
+      database.close();
+      try {
+        if (fatal === undefined) {
+          await reader.call("close", []);
+          await writer.call("close", []);
+        }
+      } finally {
+        await Promise.all([writer.end(), reader.end()]);
+        release();
+      }
+    },
+  };
+}
+
+function toError({
+  error,
+  corrupt,
+}: {
+  error: string;
+  corrupt?: { runNo: number; seq: number; detail: string };
+}): Error {
+  return corrupt === undefined ? new Error(error) : new CorruptRowError(corrupt.runNo, corrupt.seq, corrupt.detail);
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

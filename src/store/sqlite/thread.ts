@@ -1,0 +1,81 @@
+import { Worker } from "node:worker_threads";
+import type { Durability } from "./open.ts";
+
+// Questions to a worker thread and their answers. Whatever ends the thread ends every open question with an error.
+
+export interface ThreadRequest {
+  id: number;
+  method: string;
+  args: unknown[];
+}
+
+export type ThreadReply =
+  | { id: number; value: unknown }
+  /** `corrupt` when it was a CorruptRowError. */
+  | { id: number; error: string; corrupt?: { runNo: number; seq: number; detail: string } };
+
+/** What a thread is started with. */
+export interface ThreadData {
+  path: string;
+  durability: Durability;
+}
+
+export interface Thread {
+  call<T>(method: string, args: unknown[], transfer?: ArrayBuffer[]): Promise<T>;
+  end(): Promise<void>;
+}
+
+/** Sources run as they are and compiled alike: the neighbour has the same extension as this file. */
+function urlOf(name: string): URL {
+  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  return new URL(`./${name}${extension}`, import.meta.url);
+}
+
+export function startThread(
+  name: "writer-thread" | "reader-thread",
+  options: {
+    data: ThreadData;
+    toError: (reply: { error: string; corrupt?: { runNo: number; seq: number; detail: string } }) => Error;
+    /** The thread ended although nobody asked for it, or says itself that it cannot go on. */
+    onDeath: (message: string) => void;
+  },
+): Thread {
+  const open = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  let lastId = 0;
+  let ended = false;
+  // Not the flags of the parent, which may belong to a test runner or a debugger.
+  const worker = new Worker(urlOf(name), { workerData: options.data, execArgv: [], name });
+
+  worker.on("message", (reply: ThreadReply | { fatal: string }) => {
+    if ("fatal" in reply) return die(reply.fatal);
+    const question = open.get(reply.id);
+    open.delete(reply.id);
+    if ("error" in reply) question?.reject(options.toError(reply));
+    else question?.resolve(reply.value as never);
+  });
+  worker.on("error", (error) => die(`${name} failed: ${String(error)}`));
+  worker.on("exit", (code) => die(`${name} ended with code ${code}`));
+
+  function die(message: string): void {
+    if (ended) return;
+    ended = true;
+    for (const question of open.values()) question.reject(new Error(message));
+    open.clear();
+    options.onDeath(message);
+  }
+
+  return {
+    call<T>(method: string, args: unknown[], transfer: ArrayBuffer[] = []): Promise<T> {
+      if (ended) return Promise.reject(new Error(`${name} has ended`));
+      return new Promise<T>((resolve, reject) => {
+        const id = ++lastId;
+        open.set(id, { resolve, reject });
+        worker.postMessage({ id, method, args } satisfies ThreadRequest, transfer);
+      });
+    },
+    async end() {
+      ended = true;
+      await worker.terminate();
+    },
+  };
+}

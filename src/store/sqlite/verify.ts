@@ -1,0 +1,166 @@
+import SqliteDatabase, { type Database } from "better-sqlite3";
+import { CorruptRowError, type DeadlineRow, type RunRow } from "../store.ts";
+import { decodeEvent, eventColumns } from "./event-codec.ts";
+import { checkVersion } from "./migrate.ts";
+import { newestVersion } from "./migrations/migrations.ts";
+import { openConnection } from "./open.ts";
+import { decodeRun, runColumns } from "./run-codec.ts";
+import { prepareDecisionReads } from "./statements.ts";
+import { createRunCheck } from "./verify-run.ts";
+
+// Proves a file: everything in it follows from its events, and these are what was written. Works beside a running
+// server: each run is read in a snapshot of its own.
+
+export interface Problem {
+  /** 0 when it is about the file as a whole. */
+  runNo: number;
+  /** Empty when there is no row that says it. */
+  runId: string;
+  seq: number;
+  message: string;
+  /** The server knows: it has set the run aside (CORRUPT_HISTORY). */
+  known: boolean;
+}
+
+export interface Verified {
+  runs: number;
+  events: number;
+  /** Known ones included. */
+  problems: number;
+}
+
+const progressEveryRuns = 1_000;
+
+export async function verifyFile(
+  path: string,
+  options: { onProblem: (problem: Problem) => void; onProgress?: (progress: Verified) => void },
+): Promise<Verified> {
+  const done: Verified = { runs: 0, events: 0, problems: 0 };
+  const report = (problem: Problem): void => {
+    done.problems += 1;
+    options.onProblem(problem);
+  };
+  const ofFile = (message: string): void => report({ runNo: 0, runId: "", seq: 0, message, known: false });
+  const database = openConnection(path, "reader");
+  try {
+    const version = checkVersion(database);
+    if (version !== newestVersion) {
+      throw new Error(
+        `${path} has version ${version} of the file format, this program verifies version ${newestVersion}`,
+      );
+    }
+    checkFile(database, ofFile);
+    await checkRuns(database, report, done, options.onProgress);
+  } catch (error) {
+    // What SQLite cannot read is a finding; what is no file of ours is not.
+    if (!isCorruption(error)) throw error;
+    ofFile((error as Error).message);
+  } finally {
+    database.close();
+  }
+  return done;
+}
+
+function isCorruption(error: unknown): boolean {
+  return error instanceof SqliteDatabase.SqliteError && error.code.startsWith("SQLITE_CORRUPT");
+}
+
+/** Pages and indexes, and that no event is gone: the end of a history is not always told by a row. */
+function checkFile(database: Database, ofFile: (message: string) => void): void {
+  const lines = database.prepare<[], [string]>("PRAGMA integrity_check").raw().all();
+  for (const [line] of lines) if (line !== "ok") ofFile(`SQLite: ${line}`);
+  const counts = database.prepare<[], [number, number]>("SELECT events, (SELECT count(*) FROM events) FROM meta").raw();
+  const [written, found] = counts.get() as [number, number];
+  if (written !== found) ofFile(`${written} events were written, ${found} are there`);
+}
+
+async function checkRuns(
+  database: Database,
+  report: (problem: Problem) => void,
+  done: Verified,
+  onProgress: ((progress: Verified) => void) | undefined,
+): Promise<void> {
+  const checkRun = prepareCheckRun(database, report, done);
+  // The next number in any table, so that rows without events and events without a row are met alike.
+  const tables = ["runs", "events", "deadlines"];
+  const next = database
+    .prepare<[{ after: number }], [number | null]>(
+      `SELECT min(n) FROM (${tables.map((table) => `SELECT min(run_no) AS n FROM ${table} WHERE run_no > $after`).join(" UNION ALL ")})`,
+    )
+    .raw();
+  const inSnapshot = database.transaction(checkRun);
+  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+    const runNo = next.get({ after })?.[0] ?? undefined;
+    if (runNo === undefined) break;
+    inSnapshot(runNo);
+    after = runNo;
+    if (done.runs % progressEveryRuns !== 0) continue;
+    onProgress?.({ ...done });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function prepareCheckRun(
+  database: Database,
+  report: (problem: Problem) => void,
+  done: Verified,
+): (runNo: number) => void {
+  const run = database.prepare<[number], unknown[]>(`SELECT ${runColumns} FROM runs WHERE run_no = ?`).raw();
+  const events = database
+    .prepare<[number], unknown[]>(`SELECT ${eventColumns} FROM events WHERE run_no = ? ORDER BY seq`)
+    .raw();
+  const { readDeadlines } = prepareDecisionReads(database);
+
+  function checkHistory(row: RunRow, deadlines: readonly DeadlineRow[]): void {
+    const { runNo, runId } = row;
+    const known = row.pauseReason === "CORRUPT_HISTORY";
+    let problems = 0;
+    const reportRun = (seq: number, message: string): void => {
+      problems += 1;
+      report({ runNo, runId, seq, message, known });
+    };
+    // Of a run set aside only the history is judged: its row says that it was, which no event does.
+    const check = createRunCheck(row, known ? () => {} : reportRun);
+    for (const values of events.iterate(runNo)) {
+      done.events += 1;
+      try {
+        check.event(decodeEvent(values));
+      } catch (error) {
+        if (!(error instanceof CorruptRowError)) throw error;
+        const message = error.message.slice(error.message.indexOf(": ") + 2);
+        check.unreadable(error.seq, message);
+        if (known) reportRun(error.seq, message);
+      }
+    }
+    check.end(deadlines);
+    if (known && problems === 0) reportRun(row.lastSeq, `the run is ${row.status}, set aside with CORRUPT_HISTORY`);
+  }
+
+  return (runNo) => {
+    const values = run.get(runNo);
+    const deadlines = readDeadlines(runNo);
+    if (values === undefined) return checkOrphans(runNo, deadlines);
+    done.runs += 1;
+    let row: RunRow;
+    try {
+      row = decodeRun(values);
+    } catch (error) {
+      return report({ runNo, runId: String(values[2]), seq: 0, message: (error as Error).message, known: false });
+    }
+    checkHistory(row, deadlines);
+  };
+
+  function checkOrphans(runNo: number, deadlines: readonly DeadlineRow[]): void {
+    let first: number | undefined;
+    let count = 0;
+    for (const values of events.iterate(runNo)) {
+      first ??= values[1] as number;
+      count += 1;
+    }
+    done.events += count;
+    const orphan = { runNo, runId: "", known: false };
+    if (first !== undefined) report({ ...orphan, seq: first, message: `${count} events of a run that has no row` });
+    if (deadlines.length > 0)
+      report({ ...orphan, seq: 0, message: `${deadlines.length} deadlines of a run that has no row` });
+  }
+}

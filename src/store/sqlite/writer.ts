@@ -1,0 +1,126 @@
+import { rmSync, writeFileSync } from "node:fs";
+import SqliteDatabase, { type Database } from "better-sqlite3";
+import type { CommitOutcome } from "../store.ts";
+import { type BatchMessage, decodeEvents } from "./batch-codec.ts";
+import { crcOf, eventColumns } from "./event-codec.ts";
+import { checkpointFrames, walFramesMax } from "./open.ts";
+import { runColumnCount, upsertRun } from "./run-codec.ts";
+
+// Writes batches: one transaction, one sync. Runs in the writer thread; nothing here knows of threads.
+
+export interface Writer {
+  commit(message: BatchMessage): CommitOutcome;
+  probe(): CommitOutcome;
+  /** Copies the WAL into the file when it has grown. Throws when the file can no longer be trusted. */
+  checkpoint(): void;
+}
+
+/** A broken promise of ours that SQLite itself does not know as a constraint. */
+class ConstraintError extends Error {}
+
+/** What a probe has to find room for: about what a commit takes. */
+const probeBytes = 1024 * 1024;
+
+export function createWriter(database: Database): Writer {
+  const insertEvent = database.prepare<unknown[]>(
+    `INSERT INTO events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const putRun = database.prepare<unknown[]>(upsertRun);
+  const putDeadline = database.prepare<unknown[]>(
+    "INSERT INTO deadlines (run_no, kind, step_key, due_at_ms) VALUES (?, ?, ?, ?) " +
+      "ON CONFLICT (run_no, kind, step_key) DO UPDATE SET due_at_ms = excluded.due_at_ms",
+  );
+  const deleteDeadline = database.prepare<unknown[]>(
+    "DELETE FROM deadlines WHERE run_no = ? AND kind = ? AND step_key = ?",
+  );
+  const updateMeta = database.prepare<unknown[]>(
+    "UPDATE meta SET commit_no = ?, newest_at_ms = ?, events = events + ? WHERE id = 1",
+  );
+  const touchMeta = database.prepare("UPDATE meta SET commit_no = commit_no WHERE id = 1");
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const end = database.prepare("COMMIT");
+  const rollback = database.prepare("ROLLBACK");
+
+  function transact(write: () => void): CommitOutcome {
+    try {
+      begin.run();
+      write();
+      end.run();
+      return { kind: "durable" };
+    } catch (error) {
+      const outcome = outcomeOf(error);
+      try {
+        if (database.inTransaction) rollback.run();
+      } catch (rollbackError) {
+        return { kind: "fatal", message: `${outcome.message}; then the rollback failed: ${String(rollbackError)}` };
+      }
+      return outcome;
+    }
+  }
+
+  function write(message: BatchMessage): void {
+    decodeEvents(message, (v) => {
+      insertEvent.run(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], crcOf(v));
+    });
+    const { runs, deadlines } = message;
+    for (let at = 0; at < runs.length; at += runColumnCount) {
+      const { changes } = putRun.run(runs.slice(at, at + runColumnCount));
+      if (changes !== 1) throw new ConstraintError(`run number ${runs[at]} is another run`);
+    }
+    for (let at = 0; at < deadlines.length; at += 4) {
+      const dueAtMs = deadlines[at + 3];
+      if (dueAtMs === null) deleteDeadline.run(deadlines[at], deadlines[at + 1], deadlines[at + 2]);
+      else putDeadline.run(deadlines[at], deadlines[at + 1], deadlines[at + 2], dueAtMs);
+    }
+    updateMeta.run(message.commitNo, message.newestAtMs, message.eventCount);
+  }
+
+  return {
+    commit: (message) => transact(() => write(message)),
+    probe() {
+      // A write to the WAL alone may succeed on a full disk, over frames that are there already.
+      const path = `${database.name}.probe`;
+      try {
+        writeFileSync(path, new Uint8Array(probeBytes), { mode: 0o600, flush: true });
+      } catch (error) {
+        return outcomeOf(error);
+      } finally {
+        rmSync(path, { force: true });
+      }
+      return transact(() => touchMeta.run());
+    },
+    checkpoint() {
+      const { log, checkpointed } = walFrames(database, "NOOP");
+      if (log - checkpointed < checkpointFrames) return;
+      try {
+        walFrames(database, log >= walFramesMax ? "RESTART" : "PASSIVE");
+      } catch (error) {
+        // The frames stay in the WAL, and the next commit says that the disk is full.
+        if (outcomeOf(error).kind !== "full") throw error;
+      }
+    },
+  };
+}
+
+function walFrames(database: Database, mode: "NOOP" | "PASSIVE" | "RESTART"): { log: number; checkpointed: number } {
+  const [frames] = database.pragma(`wal_checkpoint(${mode})`) as [{ log: number; checkpointed: number }];
+  return frames;
+}
+
+/** Errors behind which, once rolled back, the file is what it was: the values of the batch were at fault. */
+const refusals = ["SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"];
+
+export function outcomeOf(error: unknown): Exclude<CommitOutcome, { kind: "durable" }> {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (error instanceof SqliteDatabase.SqliteError) {
+    if (error.code === "SQLITE_FULL") return { kind: "full", message };
+    if (refusals.some((refusal) => error.code.startsWith(refusal))) return { kind: "constraint", message };
+    return { kind: "fatal", message: `${error.code}: ${message}` };
+  }
+  if (code === "ENOSPC" || code === "EDQUOT") return { kind: "full", message };
+  if (error instanceof ConstraintError || error instanceof TypeError || error instanceof RangeError) {
+    return { kind: "constraint", message };
+  }
+  return { kind: "fatal", message };
+}

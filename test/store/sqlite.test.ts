@@ -1,0 +1,208 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { backupFile } from "../../src/store/sqlite/backup.ts";
+import { createSqliteStore } from "../../src/store/sqlite/store.ts";
+import { verifyFile } from "../../src/store/sqlite/verify.ts";
+import { CorruptRowError } from "../../src/store/store.ts";
+import { committer, completed, created, recordRun, rowOf } from "./fixtures.ts";
+import { storeSuite } from "./store-suite.ts";
+import { useTemporaryFile } from "./temporary.ts";
+
+storeSuite("sqlite", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "everstep-store-"));
+  const path = join(directory, "everstep.db");
+  let store = await createSqliteStore({ path });
+  return {
+    store,
+    async reopen() {
+      await store.close();
+      store = await createSqliteStore({ path });
+      return store;
+    },
+    async end() {
+      await store.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+});
+
+const page = { afterSeq: 0, limit: 100, bytesMax: 1e6 };
+
+describe("the file", () => {
+  const file = useTemporaryFile();
+
+  test("is held by one server at a time, also under another name", async () => {
+    const store = await file.open();
+    await expect(createSqliteStore({ path: file.path })).rejects.toThrow(/everstep\.db is in use: another server/);
+    await expect(createSqliteStore({ path: join(file.in("."), "everstep.db") })).rejects.toThrow("in use");
+    // The refused attempts took nothing from the holder.
+    expect(await committer(store)({ runs: [rowOf(1)] })).toEqual({ kind: "durable" });
+    await expect(createSqliteStore({ path: file.path })).rejects.toThrow("in use");
+    await store.close();
+    await (await createSqliteStore({ path: file.path })).close();
+  });
+
+  test("of a newer version is refused, with both versions named", async () => {
+    await (await file.open()).close();
+    file.tamper((database) => database.pragma("user_version = 99"));
+    await expect(file.open()).rejects.toThrow(/version 99 .*version 1/);
+    file.tamper((database) => database.pragma("user_version = 1"));
+    await file.open();
+  });
+
+  test("that is not ours is refused and left alone", async () => {
+    file.tamper((database) => database.exec("CREATE TABLE other (x)"));
+    await expect(file.open()).rejects.toThrow("is not a file of Everstep");
+    writeFileSync(file.path, "no database at all, but long enough to look at".repeat(50));
+    await expect(file.open()).rejects.toThrow(/not a database/);
+  });
+
+  test("and all beside it are for the owner only", async () => {
+    const store = await file.open();
+    await committer(store)({ runs: [rowOf(1)] });
+    await store.backup(file.in("copy.db"));
+    const names = readdirSync(file.in("."));
+    expect(names).toEqual(
+      expect.arrayContaining(["copy.db", "everstep.db-wal", "everstep.db-shm", "everstep.db.lock"]),
+    );
+    for (const name of names) expect([name, statSync(file.in(name)).mode & 0o777]).toEqual([name, 0o600]);
+  });
+
+  test("has no WAL behind a clean close", async () => {
+    const store = await file.open();
+    await committer(store)({ events: [{ runNo: 1, event: created() }] });
+    await store.readHistory(1, page);
+    expect(store.fileBytes().walBytes).toBeGreaterThan(0);
+    await store.close();
+    expect(existsSync(`${file.path}-wal`) || existsSync(`${file.path}-shm`)).toBe(false);
+  });
+
+  test("is synced with every commit: synchronous is FULL on every connection", async () => {
+    const store = await file.open();
+    expect(await store.synchronousModes()).toEqual([2, 2, 2]);
+  });
+
+  test("takes at most 1.5 KiB for a run of five steps", async () => {
+    const store = await file.open();
+    const before = store.fileBytes().databaseBytes;
+    const runs = 400;
+    for (let runNo = 1; runNo <= runs; runNo++) await fiveSteps(recordRun(store, runNo));
+    await store.close();
+    expect((statSync(file.path).size - before) / runs).toBeLessThan(1_536);
+  });
+});
+
+describe("corruption", () => {
+  const file = useTemporaryFile();
+
+  test("a changed row is noticed by those who read it", async () => {
+    const store = await file.open();
+    const payload = { data: '"hello"', encoding: "" };
+    const events = [created(), completed(2, "a", { payload, epoch: 1, opId: 1 }), completed(3, "b")];
+    await committer(store)({ events: events.map((event) => ({ runNo: 1, event })) });
+    await store.close();
+    file.tamper((database) => database.exec(`UPDATE events SET payload = '"hellp"' WHERE seq = 2`));
+    const again = await file.open();
+    expect(() => again.readEvents(1, page)).toThrow(CorruptRowError);
+    expect(() => again.findOp(1, 1, 1)).toThrow(CorruptRowError);
+    await expect(again.readHistory(1, page)).rejects.toMatchObject({ name: "CorruptRowError", runNo: 1, seq: 2 });
+    await expect(again.readHistory(1, page)).rejects.toBeInstanceOf(CorruptRowError);
+    expect(again.readEvents(1, { ...page, afterSeq: 2 })).toEqual([events[2]]);
+  });
+
+  test("any changed column is noticed", async () => {
+    const store = await file.open();
+    const payload = { data: new Uint8Array([1, 2]), encoding: "e" };
+    await committer(store)({ events: [{ runNo: 1, event: completed(1, "a", { payload }) }] });
+    const changes = [
+      "type = 21",
+      "epoch = 1",
+      "op_id = 1",
+      "step_key = 'b'",
+      "started_at_ms = 1",
+      "at_ms = 1",
+      "payload = x'0103'",
+      "payload = CAST(payload AS TEXT)",
+      "payload = NULL",
+      "encoding = 'f'",
+      "detail = '{}'",
+      "op_digest = 1",
+      "crc = 0",
+    ];
+    for (const change of changes) {
+      file.tamper((database) => {
+        database.exec("CREATE TABLE kept AS SELECT * FROM events");
+        database.exec(`UPDATE events SET ${change}`);
+      });
+      expect(() => store.readEvents(1, page), change).toThrow(CorruptRowError);
+      file.tamper((database) =>
+        database.exec("DELETE FROM events; INSERT INTO events SELECT * FROM kept; DROP TABLE kept"),
+      );
+      expect(store.readEvents(1, page)).toHaveLength(1);
+    }
+  });
+
+  test("a missing event is noticed", async () => {
+    const store = await file.open();
+    await committer(store)({ events: [1, 2, 3].map((seq) => ({ runNo: 1, event: created(seq) })) });
+    file.tamper((database) => database.exec("DELETE FROM events WHERE seq = 2"));
+    expect(() => store.readEvents(1, page)).toThrow(/seq 2: the event is missing/);
+  });
+});
+
+describe("backup", () => {
+  const file = useTemporaryFile();
+
+  test("copies while commits go on; the copy opens and verifies", async () => {
+    const store = await file.open();
+    for (let runNo = 1; runNo <= 200; runNo++) await fiveSteps(recordRun(store, runNo));
+    const backup = store.backup(file.in("copy.db"));
+    for (let runNo = 201; runNo <= 220; runNo++) await fiveSteps(recordRun(store, runNo));
+    await backup;
+    const problems: string[] = [];
+    const verified = await verifyFile(file.in("copy.db"), { onProblem: ({ message }) => problems.push(message) });
+    expect(problems).toEqual([]);
+    expect(verified.runs).toBeGreaterThanOrEqual(200);
+    const copy = await createSqliteStore({ path: file.in("copy.db") });
+    expect(copy.getRun(200)?.status).toBe("COMPLETED");
+    await copy.close();
+    await expect(store.backup(file.in("copy.db"))).rejects.toThrow("exists");
+    await backupFile(file.path, file.in("second.db"));
+    expect((await verifyFile(file.in("second.db"), { onProblem: () => {} })).problems).toBe(0);
+  });
+});
+
+describe("the end of a thread", () => {
+  const file = useTemporaryFile();
+
+  test("a file that fails under the writer is fatal, once, and stays so", async () => {
+    const told: string[] = [];
+    const store = await file.open((message) => told.push(message));
+    const commit = committer(store);
+    file.tamper((database) => database.exec("DROP TABLE meta"));
+    expect((await commit({ runs: [rowOf(1)] })).kind).toBe("fatal");
+    expect((await commit({ runs: [rowOf(2)] })).kind).toBe("fatal");
+    expect((await store.probe()).kind).toBe("fatal");
+    expect(told).toHaveLength(1);
+    expect(store.getRun(1)).toBeUndefined();
+  });
+});
+
+/** Thirteen events with payloads of 20 bytes, in the commits of a worker that takes its time. */
+async function fiveSteps(run: ReturnType<typeof recordRun>): Promise<void> {
+  const payload = { data: `"${"x".repeat(18)}"`, encoding: "" };
+  run.add("RunCreated", { workflow: "order", queue: "main" }, { payload });
+  await run.commit();
+  run.add("LeaseGranted", { leaseId: "0123456789abcdef".repeat(2), ttlMs: 30_000, workerId: "worker-1" }, { epoch: 1 });
+  await run.commit();
+  for (let step = 1; step <= 5; step++) {
+    const more = { epoch: 1, opId: step, opDigest: 2 ** 52 + step, stepKey: `step-${step}`, startedAtMs: 1.8e12 };
+    run.add("StepStarted", { attempt: 1 }, more);
+    run.add("StepCompleted", undefined, { ...more, opDigest: 0, payload });
+  }
+  run.add("LeaseEnded", { reason: "DONE" }, { epoch: 1 });
+  run.add("RunCompleted", undefined, { epoch: 1, payload });
+  await run.commit();
+}

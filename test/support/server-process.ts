@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+export const root = join(import.meta.dirname, "..", "..");
+
+/** A real server process on a real file. */
+export class ServerProcess {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly stderr: string[];
+
+  private constructor(child: ChildProcess, url: string, stderr: string[]) {
+    this.child = child;
+    this.url = url;
+    this.stderr = stderr;
+  }
+
+  /** `wrap` is put before the command, for example strace with its flags. */
+  static async start(options: {
+    db: string;
+    listen?: string;
+    args?: string[];
+    wrap?: string[];
+    env?: NodeJS.ProcessEnv;
+  }): Promise<ServerProcess> {
+    const listen = options.listen ?? "127.0.0.1:0";
+    const serve = [
+      join(root, "src", "main.ts"),
+      "serve",
+      "--db",
+      options.db,
+      "--listen",
+      listen,
+      "--log-level",
+      "error",
+    ];
+    const [command, ...args] = [...(options.wrap ?? []), process.execPath, ...serve, ...(options.args ?? [])];
+    const child = spawn(command as string, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...options.env },
+    });
+    const stderr: string[] = [];
+    createInterface({ input: child.stderr }).on("line", (line) => stderr.push(line));
+    const url = await new Promise<string>((resolve, reject) => {
+      child.once("exit", (code, signal) => {
+        reject(new Error(`the server ended (${code ?? signal}) before it listened: ${stderr.slice(-5).join("\n")}`));
+      });
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const match = /^listening on (\S+)$/.exec(line);
+        if (match !== null) resolve(match[1] as string);
+      });
+    });
+    return new ServerProcess(child, url, stderr);
+  }
+
+  get exited(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+  async signal(name: NodeJS.Signals): Promise<void> {
+    if (this.exited) return;
+    this.child.kill(name);
+    if (name !== "SIGSTOP" && name !== "SIGCONT") await this.ended();
+  }
+  async ended(): Promise<number | null> {
+    if (!this.exited) await once(this.child, "exit");
+    return this.child.exitCode;
+  }
+}
