@@ -1,10 +1,12 @@
 import { Command } from "commander";
 import { core } from "./scenarios/core.ts";
+import { run5 } from "./scenarios/run5.ts";
+import { step } from "./scenarios/step.ts";
 import type { Parameters, Result } from "./result.ts";
 
 // npm run bench -- <scenario> [--in-flight N] [--seconds S] [--json]
 
-const scenarios: Record<string, (parameters: Parameters) => Promise<Result>> = { core };
+const scenarios: Record<string, (parameters: Parameters) => Promise<Result>> = { core, step, run5 };
 
 new Command("bench")
   .argument("<scenario>", Object.keys(scenarios).join(", "))
@@ -22,5 +24,6 @@ new Command("bench")
     });
     if (options.json === true) console.log(JSON.stringify(result));
     else console.table([result]);
+    process.exit(0);
   })
   .parse();

@@ -2,7 +2,7 @@ import type { Engine } from "../engine/api.ts";
 import { notReadyReason } from "./health.ts";
 import { type Request, type Response, reply, replyJson } from "./http-reply.ts";
 import type { Metrics } from "./metrics.ts";
-import { serverVersion } from "./version.ts";
+import { version } from "../version.ts";
 
 // The few paths that are no RPCs: for probes, Prometheus and the curious.
 
@@ -16,7 +16,7 @@ export interface RouteOptions {
 }
 
 const text = "text/plain; charset=utf-8";
-const banner = `Everstep ${serverVersion}
+const banner = `Everstep ${version}
 gRPC, gRPC-Web and Connect on this port: everstep.v1.RunService, WorkerService, LeaseService.
 Try: buf curl --http2-prior-knowledge http://HOST:PORT/everstep.v1.RunService/ListRuns -d '{}'
 Also: /healthz /readyz /metrics

@@ -35,11 +35,11 @@ export function createAnswerer(files: readonly DescFile[]): Answerer {
     .flatMap((file) => file.services.map(({ typeName }) => ({ name: typeName })))
     .sort(byServiceName);
 
-  /** The file and, behind it, all that it imports: clients need not ask again. */
+  /** The file first, and behind it all that it imports, in an order to load them in: clients need not ask again. */
   function withImports(file: DescFile | undefined, asked: string): Answer {
     if (file === undefined) return notFound(`${asked.slice(0, 200)} is not known here`);
-    const needed = collect(file, new Map());
-    const fileDescriptorProto = [...needed.values()].map((one) => toBinary(FileDescriptorProtoSchema, one.proto));
+    const imports = [...collect(file, new Map()).values()].filter((one) => one !== file);
+    const fileDescriptorProto = [file, ...imports].map((one) => toBinary(FileDescriptorProtoSchema, one.proto));
     return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
   }
 
@@ -64,12 +64,11 @@ function byServiceName(a: { name: string }, b: { name: string }): number {
   return a.name < b.name ? -1 : 1;
 }
 
+/** Adds the file behind everything that it imports. */
 function collect(file: DescFile, into: Map<string, DescFile>): Map<string, DescFile> {
-  const name = file.proto.name;
-  if (into.has(name)) return into;
-  into.set(name, file);
+  if (into.has(file.proto.name)) return into;
   for (const dependency of file.dependencies) collect(dependency, into);
-  return into;
+  return into.set(file.proto.name, file);
 }
 
 function symbolsOf(file: DescFile): string[] {

@@ -5,6 +5,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import type { Log } from "../engine/telemetry.ts";
 import { messageBytesMax } from "../limits.ts";
 import { keySignalKey } from "./call.ts";
 import type { Request, Response } from "./http-reply.ts";
@@ -22,8 +23,14 @@ export interface RpcHandler {
 const compressMinBytes = 32 * 1024;
 /** A unary request must have been read whole within this time. */
 const requestTimeoutMs = 60_000;
+/** A call whose key was revoked may take this long to say so. */
+const revokedGraceMs = 500;
 
-export function createRpcHandler(routes: (router: ConnectRouter) => void, interceptors: Interceptor[]): RpcHandler {
+export function createRpcHandler(
+  routes: (router: ConnectRouter) => void,
+  interceptors: Interceptor[],
+  log: Log,
+): RpcHandler {
   const router = createConnectRouter({
     grpc: true,
     grpcWeb: true,
@@ -46,13 +53,26 @@ export function createRpcHandler(routes: (router: ConnectRouter) => void, interc
       if ("stream" in request && (methodKind === "unary" || methodKind === "server_streaming"))
         boundReading(request, request.stream);
       const values = createContextValues();
-      if (keySignal !== undefined) values.set(keySignalKey, keySignal);
+      if (keySignal !== undefined) {
+        values.set(keySignalKey, keySignal);
+        cutWhenRevoked(response, keySignal);
+      }
       const call = universalRequestFromNodeRequest(request, response, undefined, values);
       handler(call)
         .then((answer) => universalResponseToNodeResponse(answer, response))
-        .catch(() => response.destroy());
+        .catch((error: unknown) => {
+          log.debug({ err: error, path }, "an answer could not be written");
+          response.destroy();
+        });
     },
   };
+}
+
+/** Calls that listen to the signal end with a reason; this cuts those that wait for something else. */
+function cutWhenRevoked(response: Response, keySignal: AbortSignal): void {
+  const cut = () => setTimeout(() => response.destroy(), revokedGraceMs);
+  keySignal.addEventListener("abort", cut, { once: true });
+  response.once("close", () => keySignal.removeEventListener("abort", cut));
 }
 
 /** HTTP/1.1 has the same bound in its server. */

@@ -66,7 +66,7 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
     allowedOrigins: options.allowedOrigins ?? [],
   });
   const metrics = createMetrics(engine);
-  const rpcs = createRpcHandler(routesOf(engine), [createEdge(log, metrics)]);
+  const rpcs = createRpcHandler(routesOf(engine), [createEdge(log, metrics)], log);
 
   /** The signal of the caller's key, "open" when none is asked for, undefined when the request was answered with 401. */
   function authenticate(request: Request, response: Response): AbortSignal | "open" | undefined {

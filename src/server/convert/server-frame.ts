@@ -10,7 +10,7 @@ import {
   type Welcome,
   type ServerFrame as WireFrame,
 } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
-import { serverVersion } from "../version.ts";
+import { version } from "../../version.ts";
 import { assignmentTo, journalEntryTo, noticeTo } from "./assignment.ts";
 import { hexTo } from "./lease.ts";
 import { opResultTo } from "./op-result.ts";
@@ -115,7 +115,7 @@ function welcomeTo(frame: Extract<ServerFrame, { kind: "welcome" }>): Welcome {
     resumeToken: hexTo(frame.resumeToken),
     resumed: frame.resumed,
     protocolVersion: 1,
-    serverVersion,
+    serverVersion: version,
     settings: settingsTo(frame.settings),
     verdicts: frame.verdicts.map(verdictTo),
   };

@@ -1,0 +1,172 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import http2 from "node:http2";
+import https from "node:https";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { createListener, type Listener, type Tls } from "../../src/server/listener.ts";
+
+const listeners: Listener[] = [];
+afterEach(async () => {
+  for (const listener of listeners.splice(0)) await listener.close(0);
+});
+
+async function start(options: { tls?: Tls; headersTimeoutMs?: number; hold?: boolean } = {}): Promise<number> {
+  const listener = createListener({
+    ...options,
+    handler(request, response) {
+      if (options.hold === true) return;
+      response.setHeader("content-type", "text/plain");
+      response.end(`${request.httpVersion} ${request.url}`);
+    },
+  });
+  listeners.push(listener);
+  return (await listener.listen(0, "127.0.0.1")).port;
+}
+
+async function textOf(stream: AsyncIterable<Buffer | string>): Promise<string> {
+  let text = "";
+  for await (const chunk of stream) text += chunk;
+  return text;
+}
+
+async function get1(options: https.RequestOptions, client: typeof http | typeof https = http): Promise<string> {
+  const request = client.request({ host: "127.0.0.1", path: "/a", agent: false, ...options });
+  request.end();
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  return textOf(response);
+}
+
+async function get2(url: string, options: http2.SecureClientSessionOptions = {}): Promise<string> {
+  const session = http2.connect(url, options);
+  try {
+    return await textOf(session.request({ ":path": "/b" }).setEncoding("utf8"));
+  } finally {
+    session.close();
+  }
+}
+
+describe("in the clear", () => {
+  test("HTTP/1.1 and HTTP/2 share the port", async () => {
+    const port = await start();
+    expect(await get1({ port })).toBe("1.1 /a");
+    expect(await get2(`http://127.0.0.1:${port}`)).toBe("2.0 /b");
+  });
+
+  test("a request that comes byte by byte is understood", async () => {
+    const socket = connect(await start(), "127.0.0.1");
+    socket.setNoDelay(true);
+    await once(socket, "connect");
+    for (const byte of "PUT /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") {
+      socket.write(byte);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect(await textOf(socket.setEncoding("utf8"))).toContain("1.1 /slow");
+  });
+
+  test("an HTTP/2 preface in two pieces is understood", async () => {
+    const port = await start();
+    const split = connect(port, "127.0.0.1");
+    split.setNoDelay(true);
+    let first = true;
+    const write = split.write.bind(split) as (chunk: Buffer) => boolean;
+    const session = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => split });
+    split.write = ((chunk: Buffer, ...rest: never[]) => {
+      if (!first) return (write as (...args: unknown[]) => boolean)(chunk, ...rest);
+      first = false;
+      write(chunk.subarray(0, 2));
+      setTimeout(() => write(chunk.subarray(2)), 20);
+      return true;
+    }) as Socket["write"];
+    expect(await textOf(session.request({ ":path": "/b" }).setEncoding("utf8"))).toBe("2.0 /b");
+    session.close();
+  });
+
+  const silent: [string, string][] = [
+    ["says nothing", ""],
+    ["says only PR", "PR"],
+    ["never ends its headers", "GET / HTTP/1.1\r\nHost: localhost\r\nX: "],
+  ];
+  for (const [name, text] of silent) {
+    test(`a client that ${name} is cut off`, async () => {
+      const socket = connect(await start({ headersTimeoutMs: 200 }), "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write(text);
+      const startedAt = performance.now();
+      socket.resume();
+      await once(socket, "close");
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
+    });
+  }
+
+  test("rubbish harms nobody", async () => {
+    const port = await start();
+    for (const text of ["\u0000\u0001\u0002", "PRI * HTTP/2.0\r\n\r\nrubbish that is no frame", "GET\r\n\r\n"]) {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.end(text);
+      socket.resume();
+      await once(socket, "close");
+    }
+    expect(await get1({ port })).toBe("1.1 /a");
+  });
+
+  test("close ends sessions and calls that do not end themselves", async () => {
+    const port = await start({ hold: true });
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    session.on("error", () => {});
+    const stream = session.request({ ":path": "/held" });
+    stream.on("error", () => {});
+    const request = http.get({ port, host: "127.0.0.1", path: "/held" });
+    request.on("error", () => {});
+    const ended = new Promise((resolve) => request.once("close", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const startedAt = performance.now();
+    await Promise.all([listeners[0]?.close(200), once(session, "close"), ended]);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    await expect(get1({ port })).rejects.toThrow();
+  });
+});
+
+describe("TLS", () => {
+  const folder = mkdtempSync(join(tmpdir(), "everstep-tls-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** A certificate for localhost; undefined when there is no openssl to make one. */
+  function makeCertificate(): Tls | undefined {
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+    const made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"];
+    try {
+      execFileSync("openssl", ["req", ...made, ...subject, "-keyout", key, "-out", cert], { stdio: "pipe" });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || process.env.CI === "true") throw error;
+      return undefined;
+    }
+    return { key: readFileSync(key), cert: readFileSync(cert) };
+  }
+  const tls = makeCertificate();
+
+  test.skipIf(tls === undefined)("ALPN chooses between HTTP/1.1 and HTTP/2", async () => {
+    const port = await start({ tls: tls as Tls });
+    const ca = tls?.cert as Buffer;
+    expect(await get1({ port, ca }, https)).toBe("1.1 /a");
+    expect(await get2(`https://127.0.0.1:${port}`, { ca })).toBe("2.0 /b");
+  });
+
+  test.skipIf(tls === undefined)("clear text and a silent client are cut off", async () => {
+    const port = await start({ tls: tls as Tls, headersTimeoutMs: 200 });
+    for (const text of ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", ""]) {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write(text);
+      socket.resume();
+      await once(socket, "close");
+    }
+    expect(await get1({ port, ca: tls?.cert as Buffer }, https)).toBe("1.1 /a");
+  });
+});
