@@ -44,10 +44,7 @@ export const pendingTimersMax = 1_000;
 /** Grants without progress before a run is set aside: a run that kills its workers must not do so for ever. */
 export const deliveriesMax = 10;
 
-/** Payload in a frame of the stream: keeps the head of the line short for everybody behind it. */
-export const payloadInlineBytesMax = 256 * KiB;
-
-/** Payload in all; configurable by --payload-max. */
+/** One payload; configurable by --payload-max. Below half of a message, so that a frame can carry any. */
 export const payloadBytesMax = 4 * MiB;
 
 /** A message on the wire; also bounds what a compressed one may become. */

@@ -4,7 +4,7 @@ import { failAttempt } from "./decide-step.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, sequence } from "./decision.ts";
 import type { Refusal } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
-import { unreachable } from "./evolve.ts";
+import { unreachable } from "./unreachable.ts";
 import { finalStatuses, type RunState } from "./state.ts";
 
 // A stored instant has come. Each case first asks whether what it stood for is still there: a deadline row may be

@@ -12,7 +12,8 @@ import { decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend }
 import { type ChangeNote, type DecideContext, type Decision, noStarts, sequence } from "./decision.ts";
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
-import { evolve, unreachable } from "./evolve.ts";
+import { evolve } from "./evolve.ts";
+import { unreachable } from "./unreachable.ts";
 import type { AppliedOp, PendingStart, RunState, StepState, TimerState } from "./state.ts";
 
 // An op in five questions: is it a repeat, does its lease hold the run, does it come in order, is each change allowed

@@ -2,7 +2,8 @@ import type { Change } from "./command.ts";
 import { type ChangeContext, type ChangeDecision, opColumns, recorded, unchanged } from "./decide-step.ts";
 import { refuse } from "./errors.ts";
 import type { Await, RunEvent } from "./event.ts";
-import { awaitedIsThere, unreachable } from "./evolve.ts";
+import { awaitedIsThere } from "./evolve-wait.ts";
+import { unreachable } from "./unreachable.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";
 import type { RunState } from "./state.ts";
 

@@ -4,7 +4,7 @@ import { decideEndLease, decideExtend, decideGrant, decideRelease } from "./deci
 import { decideOp } from "./decide-op.ts";
 import { decideCancel, decidePause, decideResume, decideRetry, decideSignal, decideTerminate } from "./decide-run.ts";
 import type { DecideContext, Decision } from "./decision.ts";
-import { unreachable } from "./evolve.ts";
+import { unreachable } from "./unreachable.ts";
 import type { RunState } from "./state.ts";
 
 /**

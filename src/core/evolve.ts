@@ -1,5 +1,19 @@
 import type { EventOf, LeaseEndReason, RunEvent } from "./event.ts";
-import type { RunState, StepState } from "./state.ts";
+import { stepAttemptFailed, stepCompleted, stepFailed, stepStarted } from "./evolve-step.ts";
+import {
+  awaitedIsThere,
+  awaitsRetry,
+  runSuspended,
+  signalConsumed,
+  signalReceived,
+  timerCancelled,
+  timerFired,
+  timerSet,
+} from "./evolve-wait.ts";
+import { createState } from "./new-state.ts";
+import type { RunState } from "./state.ts";
+import { close, enqueue, progress, setStatus } from "./transitions.ts";
+import { unreachable } from "./unreachable.ts";
 
 // (state, event) -> state. Total: whatever decide can emit, evolve can fold, and a fold of the history from seq 1 gives
 // the state that the engine held in memory. Nothing is judged here: a decision was made when the event was written.
@@ -9,50 +23,6 @@ import type { RunState, StepState } from "./state.ts";
 //   LeaseEnded of a RUNNING run -> QUEUED; a final or pausing event behind it says otherwise
 //   SignalReceived, TimerFired, RetryDue that a WAITING run awaits -> QUEUED
 //   RunPaused -> PAUSED; RunResumed -> QUEUED or WAITING; RunReopened -> QUEUED
-
-export function createState(identity: { runNo: number; namespace: string; runId: string }): RunState {
-  return {
-    runNo: identity.runNo,
-    namespace: identity.namespace,
-    runId: identity.runId,
-    workflow: "",
-    queue: "",
-    runKey: "",
-    priority: 5,
-    requestId: "",
-    status: "QUEUED",
-    pauseReason: undefined,
-    version: 0,
-    lastSeq: 0,
-    historyBytes: 0,
-    stepsCompleted: 0,
-    createdAtMs: 0,
-    updatedAtMs: 0,
-    startedAtMs: 0,
-    closedAtMs: 0,
-    availableAtMs: 0,
-    timeoutAtMs: 0,
-    epoch: 0,
-    lease: undefined,
-    lastLeaseId: "",
-    deliveries: 0,
-    expiries: 0,
-    steps: new Map(),
-    pendingStarts: new Map(),
-    timers: new Map(),
-    signals: [],
-    signalRequests: new Map(),
-    retryRequests: new Set(),
-    ops: new Map(),
-    lastOpId: 0,
-    cancel: undefined,
-    pauseDeadlineAtMs: 0,
-    pauseText: "",
-    awaits: [],
-    failure: undefined,
-    failedSteps: [],
-  };
-}
 
 export function foldEvents(
   identity: { runNo: number; namespace: string; runId: string },
@@ -150,32 +120,6 @@ function recordOp(state: RunState, event: RunEvent): void {
   if (event.opId > state.lastOpId) state.lastOpId = event.opId;
 }
 
-function setStatus(state: RunState, status: RunState["status"]): void {
-  state.status = status;
-  state.version += 1;
-}
-
-/** Into the line, now. */
-function enqueue(state: RunState, availableAtMs: number): void {
-  state.availableAtMs = availableAtMs;
-  state.awaits = [];
-  setStatus(state, "QUEUED");
-}
-
-function close(state: RunState, status: "COMPLETED" | "FAILED" | "CANCELLED" | "TERMINATED", atMs: number): void {
-  state.closedAtMs = atMs;
-  state.pauseReason = undefined;
-  state.pauseDeadlineAtMs = 0;
-  state.awaits = [];
-  setStatus(state, status);
-}
-
-/** A step result, a consumed signal or a suspend that waits: the run got on. */
-function progress(state: RunState): void {
-  state.deliveries = 0;
-  state.expiries = 0;
-}
-
 function runCreated(state: RunState, event: EventOf<"RunCreated">): void {
   const { detail } = event;
   state.workflow = detail.workflow;
@@ -224,183 +168,6 @@ function requeues(reason: LeaseEndReason): boolean {
   return reason !== "DONE" && reason !== "SUSPENDED";
 }
 
-const freshStep: StepState = {
-  kind: "function",
-  status: "running",
-  attempt: 0,
-  failedAttempt: 0,
-  firstStartedAtMs: 0,
-  startedAtMs: 0,
-  retryAtMs: 0,
-  atMostOnce: false,
-  timeoutAtMs: 0,
-  retryPolicy: undefined,
-  seq: 0,
-  signalName: "",
-  signalSeq: 0,
-};
-
-function stepStarted(state: RunState, event: EventOf<"StepStarted">): void {
-  const { detail } = event;
-  const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
-    ...step,
-    status: "running",
-    attempt: detail.attempt,
-    firstStartedAtMs: step.firstStartedAtMs || event.startedAtMs,
-    startedAtMs: event.startedAtMs,
-    retryAtMs: 0,
-    atMostOnce: detail.atMostOnce ?? false,
-    timeoutAtMs: detail.timeoutMs === undefined ? 0 : event.startedAtMs + detail.timeoutMs,
-    retryPolicy: detail.retryPolicy,
-    seq: event.seq,
-  });
-}
-
-function stepAttemptFailed(state: RunState, event: EventOf<"StepAttemptFailed">): void {
-  const { detail } = event;
-  const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
-    ...step,
-    status: "retrying",
-    attempt: detail.attempt,
-    failedAttempt: detail.attempt,
-    firstStartedAtMs: step.firstStartedAtMs || event.startedAtMs,
-    startedAtMs: event.startedAtMs,
-    retryAtMs: detail.retryAtMs,
-    timeoutAtMs: 0,
-    seq: event.seq,
-  });
-}
-
-function stepCompleted(state: RunState, event: EventOf<"StepCompleted">): void {
-  const step = state.steps.get(event.stepKey);
-  if (state.pendingStarts.size > 0) state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
-    kind: "function",
-    status: "completed",
-    attempt: event.detail?.attempt ?? 1,
-    failedAttempt: step?.failedAttempt ?? 0,
-    firstStartedAtMs: step?.firstStartedAtMs || event.startedAtMs,
-    startedAtMs: event.startedAtMs,
-    retryAtMs: 0,
-    atMostOnce: false,
-    timeoutAtMs: 0,
-    retryPolicy: undefined,
-    seq: event.seq,
-    signalName: "",
-    signalSeq: 0,
-  });
-  state.stepsCompleted += 1;
-  progress(state);
-}
-
-function stepFailed(state: RunState, event: EventOf<"StepFailed">): void {
-  const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
-    ...step,
-    status: "failed",
-    attempt: event.detail.attempt,
-    failedAttempt: event.detail.attempt,
-    startedAtMs: event.startedAtMs,
-    retryAtMs: 0,
-    timeoutAtMs: 0,
-    atMostOnce: false,
-    retryPolicy: undefined,
-    seq: event.seq,
-  });
-  progress(state);
-}
-
-function timerSet(state: RunState, event: EventOf<"TimerSet">): void {
-  const signalName = event.detail.signalName ?? "";
-  state.timers.set(event.stepKey, { firesAtMs: event.detail.firesAtMs, signalName });
-  state.steps.set(event.stepKey, {
-    ...freshStep,
-    kind: signalName === "" ? "sleep" : "signal",
-    status: "waiting",
-    seq: event.seq,
-    signalName,
-  });
-}
-
-function timerFired(state: RunState, event: EventOf<"TimerFired">): void {
-  const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.timers.delete(event.stepKey);
-  state.steps.set(event.stepKey, { ...step, status: "completed", seq: event.seq });
-  state.stepsCompleted += 1;
-  if (state.status === "WAITING" && awaitsTimer(state, event.stepKey)) enqueue(state, event.atMs);
-}
-
-function timerCancelled(state: RunState, event: EventOf<"TimerCancelled">): void {
-  const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.timers.delete(event.stepKey);
-  state.steps.set(event.stepKey, { ...step, status: "cancelled", seq: event.seq });
-}
-
-function signalReceived(state: RunState, event: EventOf<"SignalReceived">): void {
-  const { name, requestId } = event.detail;
-  state.signals = [...state.signals, { seq: event.seq, name }];
-  if (requestId !== undefined) state.signalRequests.set(requestId, event.seq);
-  if (state.status === "WAITING" && awaitsSignal(state, name)) enqueue(state, event.atMs);
-}
-
-function signalConsumed(state: RunState, event: EventOf<"SignalConsumed">): void {
-  const { signalSeq, name } = event.detail;
-  state.signals = state.signals.filter((signal) => signal.seq !== signalSeq);
-  state.timers.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
-    ...freshStep,
-    kind: "signal",
-    status: "completed",
-    seq: event.seq,
-    signalName: name,
-    signalSeq,
-  });
-  state.stepsCompleted += 1;
-  progress(state);
-}
-
-function runSuspended(state: RunState, event: EventOf<"RunSuspended">): void {
-  state.awaits = event.detail.awaits;
-  if (awaitedIsThere(state, event.atMs) || event.detail.cancelUnseen === true) return enqueue(state, event.atMs);
-  progress(state);
-  setStatus(state, "WAITING");
-}
-
-/** Something that a run waits for has come: it must not stay WAITING. */
-export function awaitedIsThere(state: RunState, nowMs: number): boolean {
-  return state.awaits.some((awaited) => {
-    switch (awaited.kind) {
-      case "timer":
-        return !state.timers.has(awaited.stepKey);
-      case "signal":
-        return state.signals.some((signal) => signal.name === awaited.name);
-      case "retry": {
-        const step = state.steps.get(awaited.stepKey);
-        return step === undefined || step.status !== "retrying" || step.retryAtMs <= nowMs;
-      }
-      default:
-        return unreachable(awaited);
-    }
-  });
-}
-
-function awaitsTimer(state: RunState, stepKey: string): boolean {
-  return state.awaits.some((awaited) => awaited.kind === "timer" && awaited.stepKey === stepKey);
-}
-
-function awaitsSignal(state: RunState, name: string): boolean {
-  return state.awaits.some((awaited) => awaited.kind === "signal" && awaited.name === name);
-}
-
-function awaitsRetry(state: RunState, stepKey: string): boolean {
-  return state.awaits.some((awaited) => awaited.kind === "retry" && awaited.stepKey === stepKey);
-}
-
 /** Open and not leased: into the line at once with the cancel pending. A pause keeps the run until its deadline. */
 function cancelRequested(state: RunState, event: EventOf<"CancelRequested">): void {
   const { detail } = event;
@@ -434,8 +201,4 @@ function runReopened(state: RunState, event: EventOf<"RunReopened">): void {
   state.cancel = undefined;
   progress(state);
   enqueue(state, event.atMs);
-}
-
-export function unreachable(value: never): never {
-  throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }

@@ -142,7 +142,9 @@ export interface SessionStream {
   pong(nonce: number): void;
   /** A frame that the wire could not read: answered with FrameRefused, the stream goes on. */
   invalidFrame(refusal: Refusal): void;
-  /** The worker's half is closed or the transport failed. Idempotent. */
+  /** The worker said its last word without Goodbye: what it sent is still answered, then the stream ends. */
+  halfClosed(): void;
+  /** The transport failed or nobody reads any more. Idempotent. */
   closed(): void;
 }
 

@@ -1,6 +1,7 @@
 import { EngineError } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
-import { createState, evolve } from "../core/evolve.ts";
+import { createState } from "../core/new-state.ts";
+import { evolve } from "../core/evolve.ts";
 import type { RunState } from "../core/state.ts";
 import { pageBytesMax, pageSizeMax } from "../limits.ts";
 import type { RunFilter, RunRow } from "../store/store.ts";

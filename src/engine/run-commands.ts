@@ -5,7 +5,7 @@ import { decide } from "../core/decide.ts";
 import { corrupt, decideStartRun } from "../core/decide-run.ts";
 import type { Accepted } from "../core/decision.ts";
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
-import { createState } from "../core/evolve.ts";
+import { createState } from "../core/new-state.ts";
 import { finalStatuses } from "../core/state.ts";
 import type { RunRef, StartOutcome, StartRequest } from "./api.ts";
 import { decideContext, type Kernel } from "./kernel.ts";

@@ -1,5 +1,6 @@
 import type { RunEvent } from "../core/event.ts";
-import { createState, evolve } from "../core/evolve.ts";
+import { createState } from "../core/new-state.ts";
+import { evolve } from "../core/evolve.ts";
 import { finalStatuses, type RunState } from "../core/state.ts";
 import { CorruptRowError, type RunRow, type Store } from "../store/store.ts";
 

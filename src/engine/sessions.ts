@@ -305,6 +305,13 @@ export function createSessions(kernel: Kernel): Sessions {
       invalidFrame(refusal) {
         greeted(() => refuseFrame(refusal));
       },
+      halfClosed() {
+        const done = () => {
+          end();
+          if (session !== undefined) lose(session, stream);
+        };
+        kernel.writer.submit({ run: (transaction) => transaction.after(done), refuse: done });
+      },
       closed() {
         end();
         if (session !== undefined) lose(session, stream);

@@ -62,7 +62,7 @@ async function* session(
       return stop();
     }
     // After Goodbye the engine ends the stream itself, behind the last answers.
-    if (!reader.saidGoodbye) stop();
+    if (!reader.saidGoodbye && !ended) handle.halfClosed();
   }
 
   signal.addEventListener("abort", stop, { once: true });

@@ -67,7 +67,9 @@ export function fakeSession() {
       calls.push({ name, args });
     };
   const names = ["hello", "capacity", "accept", "release", "op", "invalidOp", "beat", "drain", "goodbye", "pong"];
-  const handle = Object.fromEntries([...names, "invalidFrame", "closed"].map((name) => [name, record(name)]));
+  const handle = Object.fromEntries(
+    [...names, "invalidFrame", "halfClosed", "closed"].map((name) => [name, record(name)]),
+  );
   const openSession = (given: StreamSink): SessionHandle => {
     sink = given;
     const take = () => {

@@ -184,12 +184,17 @@ describe("the stream", () => {
     await first;
   });
 
-  test("a half-closed stream is closed, but after Goodbye only when the engine ends it", async () => {
-    const cut = await open();
-    cut.send(helloFrame);
-    cut.closeSending();
-    expect(await cut.next()).toBeUndefined();
-    await cut.until("closed");
+  test("a half-closed stream is still answered, and ends when the engine ends it", async () => {
+    const brief = await open();
+    brief.send(helloFrame);
+    brief.closeSending();
+    const answer = brief.next();
+    await brief.until("halfClosed");
+    expect(brief.called("closed")).toEqual([]);
+    brief.push(ping(1));
+    brief.end();
+    expect(await answer).toMatchObject({ case: "ping" });
+    expect(await brief.next()).toBeUndefined();
 
     const polite = await open();
     polite.send(helloFrame);
@@ -197,12 +202,11 @@ describe("the stream", () => {
     polite.closeSending();
     const last = polite.next();
     await polite.until("goodbye");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(polite.called("closed")).toEqual([]);
     polite.push(ping(3));
     polite.end();
     expect(await last).toMatchObject({ case: "ping" });
     expect(await polite.next()).toBeUndefined();
+    expect(polite.called("halfClosed")).toEqual([]);
   });
 
   test("a bad Hello is answered and ends the stream", async () => {

@@ -1,6 +1,7 @@
 import { newEvent } from "../../src/core/decision.ts";
 import type { EventDetails, EventTypeName, RunEvent } from "../../src/core/event.ts";
-import { createState, evolve } from "../../src/core/evolve.ts";
+import { createState } from "../../src/core/new-state.ts";
+import { evolve } from "../../src/core/evolve.ts";
 import { deadlinesOf, rankOf } from "../../src/core/rows.ts";
 import { finalStatuses, type RunState } from "../../src/core/state.ts";
 import type { Batch, RunRow, Store } from "../../src/store/store.ts";

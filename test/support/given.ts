@@ -7,7 +7,8 @@ import type { Accepted, DecideLimits, Decision } from "../../src/core/decision.t
 import { digestOf } from "../../src/core/digest.ts";
 import type { ErrorReason } from "../../src/core/errors.ts";
 import type { EventTypeName, RunEvent } from "../../src/core/event.ts";
-import { createState, evolve } from "../../src/core/evolve.ts";
+import { createState } from "../../src/core/new-state.ts";
+import { evolve } from "../../src/core/evolve.ts";
 import type { RunState } from "../../src/core/state.ts";
 
 // Given what happened, when a command comes, then these events or this refusal. Time stands still unless moved.

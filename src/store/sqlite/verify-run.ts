@@ -1,5 +1,6 @@
 import { type RunEvent, resultTypes } from "../../core/event.ts";
-import { createState, evolve } from "../../core/evolve.ts";
+import { createState } from "../../core/new-state.ts";
+import { evolve } from "../../core/evolve.ts";
 import { deadlinesOf, rankOf } from "../../core/rows.ts";
 import { finalStatuses, type RunState } from "../../core/state.ts";
 import type { DeadlineRow, RunRow } from "../store.ts";

@@ -22,7 +22,7 @@ const (
 )
 
 // Payload is an opaque user value. The engine stores it as it arrived and never re-encodes it.
-// Limits: 256 KiB in a frame of the stream, 4 MiB in all; a larger one is refused PAYLOAD_TOO_LARGE.
+// Limit: 4 MiB, or what --payload-max says; a larger one is refused PAYLOAD_TOO_LARGE.
 type Payload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The value itself. Unset means "no value", which is different from the JSON text "null".

@@ -14,7 +14,7 @@ export const file_everstep_v1_payload: GenFile = /*@__PURE__*/
 
 /**
  * Payload is an opaque user value. The engine stores it as it arrived and never re-encodes it.
- * Limits: 256 KiB in a frame of the stream, 4 MiB in all; a larger one is refused PAYLOAD_TOO_LARGE.
+ * Limit: 4 MiB, or what --payload-max says; a larger one is refused PAYLOAD_TOO_LARGE.
  *
  * @generated from message everstep.v1.Payload
  */

@@ -1,0 +1,63 @@
+import type { RunState, StepState } from "./state.ts";
+
+/** A run of which nothing is known yet: what the first event is folded into. */
+export function createState(identity: { runNo: number; namespace: string; runId: string }): RunState {
+  return {
+    runNo: identity.runNo,
+    namespace: identity.namespace,
+    runId: identity.runId,
+    workflow: "",
+    queue: "",
+    runKey: "",
+    priority: 5,
+    requestId: "",
+    status: "QUEUED",
+    pauseReason: undefined,
+    version: 0,
+    lastSeq: 0,
+    historyBytes: 0,
+    stepsCompleted: 0,
+    createdAtMs: 0,
+    updatedAtMs: 0,
+    startedAtMs: 0,
+    closedAtMs: 0,
+    availableAtMs: 0,
+    timeoutAtMs: 0,
+    epoch: 0,
+    lease: undefined,
+    lastLeaseId: "",
+    deliveries: 0,
+    expiries: 0,
+    steps: new Map(),
+    pendingStarts: new Map(),
+    timers: new Map(),
+    signals: [],
+    signalRequests: new Map(),
+    retryRequests: new Set(),
+    ops: new Map(),
+    lastOpId: 0,
+    cancel: undefined,
+    pauseDeadlineAtMs: 0,
+    pauseText: "",
+    awaits: [],
+    failure: undefined,
+    failedSteps: [],
+  };
+}
+
+/** A step of which nothing is known yet. */
+export const freshStep: StepState = {
+  kind: "function",
+  status: "running",
+  attempt: 0,
+  failedAttempt: 0,
+  firstStartedAtMs: 0,
+  startedAtMs: 0,
+  retryAtMs: 0,
+  atMostOnce: false,
+  timeoutAtMs: 0,
+  retryPolicy: undefined,
+  seq: 0,
+  signalName: "",
+  signalSeq: 0,
+};
