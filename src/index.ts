@@ -3,6 +3,7 @@ import type { Engine } from "./engine/api.ts";
 import { createEngineOn } from "./engine/engine.ts";
 import { createSystemRandom } from "./engine/random.ts";
 import { type Log, silentLog } from "./engine/telemetry.ts";
+import { nodeComplaint } from "./node-version.ts";
 import { createMemoryStore } from "./store/memory/store.ts";
 import { createSqliteStore } from "./store/sqlite/store.ts";
 
@@ -28,8 +29,13 @@ export interface CreateEngineOptions {
   readonly onFatal?: (message: string) => void;
 }
 
-/** Opens the file and starts the engine. Throws when another process holds the file, or its version is newer. */
+/**
+ * Opens the file and starts the engine. Throws when another process holds the file, its version is newer, or this Node
+ * is too old.
+ */
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
+  const complaint = nodeComplaint(process.versions.node);
+  if (complaint !== undefined) throw new Error(complaint);
   const log = options.log ?? silentLog;
   let told = false;
   const onFatal = (message: string) => {

@@ -64,3 +64,12 @@ test("nothing is left for later", () => {
     .map((file) => relative(root, file));
   expect(left).toEqual([]);
 });
+
+// npm 10 compiles a package with a binding.gyp unless the lock says otherwise, and forgets to write it there. Without
+// this a machine with neither Python nor a compiler could not install the repository. `npm install` drops it.
+test("the lock file says that better-sqlite3 is not compiled at installation", () => {
+  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { gypfile?: boolean }>;
+  };
+  expect(lock.packages["node_modules/better-sqlite3"]?.gypfile).toBe(false);
+});

@@ -6,7 +6,7 @@ import type { ChildProcess } from "node:child_process";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { timelineLine } from "../../src/cli/timeline.ts";
-import { end, type ServerProcess, startServer, startWorker } from "./processes.ts";
+import { end, endAll, type ServerProcess, startServer, startWorker } from "./processes.ts";
 import type { order } from "./workflow.ts";
 
 // `npm start`: a server, a worker and a real order, with the worker killed in its middle. `--once` ends afterwards and
@@ -104,7 +104,12 @@ writeFileSync(ledger, "");
 const listen = `127.0.0.1:${!once && (await isFree(port)) ? port : 0}`;
 const server = await startServer({ db: join(folder, "everstep.db"), listen, leaseTtl: "2s" });
 console.log(`Everstep serves ${join(folder, "everstep.db")} at ${server.url}`);
-const { failed, worker, runId } = await carryOrderThrough(server, ledger);
+const { failed, worker, runId } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
+  console.error(error);
+  await endAll();
+  rmSync(once ? folder : ledger, { recursive: true, force: true });
+  process.exit(1);
+});
 
 async function stop(): Promise<void> {
   await end(worker, "SIGTERM");

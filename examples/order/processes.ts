@@ -4,6 +4,12 @@ import { createInterface } from "node:readline";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..", "..");
+const children: ChildProcess[] = [];
+
+/** Ends every process that was started here and still lives, the last one first: workers before their server. */
+export async function endAll(): Promise<void> {
+  for (const child of children.toReversed()) await end(child, "SIGTERM");
+}
 
 export interface ServerProcess {
   readonly url: string;
@@ -26,6 +32,7 @@ export async function startServer(options: { db: string; listen: string; leaseTt
   const child = spawn(process.execPath, [join(root, "src", "main.ts"), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  children.push(child);
   const url = await new Promise<string>((resolve, reject) => {
     child.once("exit", (code) => reject(new Error(`the server ended with code ${code} before it listened`)));
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -37,10 +44,12 @@ export async function startServer(options: { db: string; listen: string; leaseTt
 }
 
 export function startWorker(url: string, ledger: string): ChildProcess {
-  return spawn(process.execPath, [join(import.meta.dirname, "worker.ts"), url], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "worker.ts"), url], {
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, ORDER_LEDGER: ledger },
   });
+  children.push(child);
+  return child;
 }
 
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -1,5 +1,6 @@
 import SqliteDatabase from "better-sqlite3";
 import { createPrivateFile } from "./files.ts";
+import { openDatabase } from "./native-module.ts";
 
 export interface FileLock {
   release(): void;
@@ -13,7 +14,7 @@ export interface FileLock {
 export function lockFile(path: string): FileLock {
   const lockPath = `${path}.lock`;
   createPrivateFile(lockPath);
-  const database = new SqliteDatabase(lockPath, { timeout: 0 });
+  const database = openDatabase(lockPath, { timeout: 0 });
   try {
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {

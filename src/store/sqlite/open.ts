@@ -1,4 +1,5 @@
-import SqliteDatabase, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
+import { openDatabase } from "./native-module.ts";
 
 /** Frames of the WAL that are not in the file before the writer copies them: 16 MiB. */
 export const checkpointFrames = 4_096;
@@ -16,7 +17,7 @@ const busyTimeoutMs = 1_000;
  * better-sqlite3 has been measured to acknowledge commits that were not synced.
  */
 export function openConnection(path: string, role: "writer" | "reader", durability: Durability = "full"): Database {
-  const database = new SqliteDatabase(path, { readonly: role === "reader", timeout: busyTimeoutMs });
+  const database = openDatabase(path, { readonly: role === "reader", timeout: busyTimeoutMs });
   try {
     if (role === "writer") database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`);
