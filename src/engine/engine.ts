@@ -122,8 +122,9 @@ export function createEngineOn(options: EngineOptions): Engine {
         kernel.recorder.seal(transaction);
         due.arm();
       },
-      durable(batch) {
+      durable(batch, commitMs) {
         kernel.counters.commits += 1;
+        kernel.counters.commitMsTotal += commitMs;
         kernel.counters.events += batch.events.length;
         kernel.recorder.durable(batch.commitNo);
         kernel.runKeys.durable(batch.commitNo);

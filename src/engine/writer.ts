@@ -37,8 +37,8 @@ export interface WriterHooks {
   gather(transaction: Transaction): boolean;
   /** The batch is about to be committed: pending starts, grants, rows. */
   seal(transaction: Transaction, alone: boolean): void;
-  /** The batch is durable; runs before its callbacks. */
-  durable(batch: Batch): void;
+  /** The batch is durable and took this long; runs before its callbacks. */
+  durable(batch: Batch, commitMs: number): void;
   /** Discard everything decided and read the file again. */
   rebuild(): void;
   /** Writing is possible again. */
@@ -86,6 +86,7 @@ export function createWriter(options: {
   let durableCommitNo = store.readMeta().commitNo;
   let open = newBatch(durableCommitNo + 1);
   let inFlight: OpenBatch | undefined;
+  let commitStartedAtMs = 0;
   let scheduled = false;
   /** Works at the head of the mailbox that are decided one per commit. */
   let alone = 0;
@@ -186,6 +187,7 @@ export function createWriter(options: {
 
   function commit(batch: OpenBatch): void {
     inFlight = batch;
+    commitStartedAtMs = clock.elapsedMs();
     batch.batch.newestAtMs = hooks.nowMs();
     store.commit(batch.batch).then(
       (outcome) => finish(batch, outcome),
@@ -199,7 +201,7 @@ export function createWriter(options: {
     switch (outcome.kind) {
       case "durable": {
         durableCommitNo = batch.commitNo;
-        hooks.durable(batch.batch);
+        hooks.durable(batch.batch, clock.elapsedMs() - commitStartedAtMs);
         // The next commit is under way before the answers of this one are written: the disk does not wait for them.
         const next = prepare();
         if (next !== undefined && writes(next)) commit(next);

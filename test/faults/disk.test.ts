@@ -1,0 +1,123 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, expect } from "vitest";
+import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
+import { DiskFaults } from "../support/disk-faults.ts";
+import { root, ServerProcess } from "../support/server-process.ts";
+import { testWith } from "../support/tools.ts";
+
+// A real server on a real file, with a disk that fails as it is told to.
+
+let folder: string;
+let db: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "everstep-disk-"));
+  db = join(folder, "everstep.db");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function clientOf(server: ServerProcess) {
+  return createClient(RunService, createGrpcTransport({ baseUrl: server.url }));
+}
+/** Throws, with what it found, when the file is not whole. */
+function verify(): void {
+  execFileSync(process.execPath, [join(root, "src", "main.ts"), "verify", "--db", db], { stdio: "pipe" });
+}
+
+type Runs = ReturnType<typeof clientOf>;
+/** Starts runs for as long as it is told to; remembers what was acknowledged and what was refused. */
+class Load {
+  readonly acknowledged: string[] = [];
+  readonly refused: ConnectError[] = [];
+  #running = true;
+  readonly #done: Promise<unknown>;
+
+  constructor(runs: Runs, abreast: number) {
+    this.#done = Promise.all(Array.from({ length: abreast }, (_, lane) => this.#lane(runs, lane)));
+  }
+  async #lane(runs: Runs, lane: number): Promise<void> {
+    for (let n = 0; this.#running; n++) {
+      const runId = `run-${lane}-${n}`;
+      const input = { data: { case: "json" as const, value: JSON.stringify("x".repeat(500)) } };
+      try {
+        await runs.startRun({ workflow: "w", runId, input });
+        this.acknowledged.push(runId);
+      } catch (error) {
+        this.refused.push(ConnectError.from(error));
+        if (this.refused.at(-1)?.code === Code.Unavailable) return;
+        // Refused at once while the disk is full: give the others the processor.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+  }
+  async until(fact: () => boolean): Promise<void> {
+    while (!fact()) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#done;
+  }
+}
+
+async function expectAllThere(runs: Runs, runIds: readonly string[]): Promise<void> {
+  const lost: string[] = [];
+  for (const runId of runIds) await runs.getRun({ runId }).catch(() => lost.push(runId));
+  expect(lost).toEqual([]);
+}
+
+testWith("gcc")(
+  "a full disk refuses writes, goes on reading, and opens again when there is room",
+  async () => {
+    const faults = new DiskFaults(folder);
+    const server = await ServerProcess.start({ db, env: faults.env });
+    const runs = clientOf(server);
+    const load = new Load(runs, 16);
+    await load.until(() => load.acknowledged.length > 200);
+    faults.begin("full");
+    await load.until(() => load.refused.length > 100);
+    expect(faults.fired("full")).toBeGreaterThan(0);
+    expect(new Set(load.refused.map((error) => error.code))).toEqual(new Set([Code.ResourceExhausted]));
+    const known = load.acknowledged.length;
+    expect((await runs.getRun({ runId: load.acknowledged[known - 1]! })).run?.workflow).toBe("w");
+    expect((await runs.countRuns({})).total).toBe(BigInt(known));
+    faults.end("full");
+    await load.until(() => load.acknowledged.length > known + 200);
+    await load.stop();
+    await expectAllThere(runs, load.acknowledged);
+    expect((await runs.countRuns({})).total).toBe(BigInt(load.acknowledged.length));
+    await server.signal("SIGTERM");
+    verify();
+  },
+  60_000,
+);
+
+for (const fault of ["sync", "write"] as const) {
+  testWith("gcc")(
+    `after a failed ${fault} nothing is acknowledged any more and the process ends`,
+    async () => {
+      const faults = new DiskFaults(folder);
+      const server = await ServerProcess.start({ db, env: faults.env });
+      const load = new Load(clientOf(server), 16);
+      await load.until(() => load.acknowledged.length > 100);
+      faults.begin(fault);
+      const code = await server.ended();
+      const known = [...load.acknowledged];
+      expect(faults.fired(fault)).toBeGreaterThan(0);
+      expect(code).not.toBe(0);
+      expect(server.stderr.join("\n")).toMatch(/disk I\/O error|SQLITE_IOERR|sync/i);
+      await load.stop();
+      expect(load.acknowledged).toEqual(known);
+      faults.end(fault);
+
+      const again = await ServerProcess.start({ db });
+      await expectAllThere(clientOf(again), known);
+      await again.signal("SIGTERM");
+      verify();
+    },
+    60_000,
+  );
+}
