@@ -6,6 +6,7 @@ import { createEngine, createServer } from "../index.ts";
 import { leaseTtlMsDefault, leaseTtlMsMax, leaseTtlMsMin, payloadBytesMax } from "../limits.ts";
 import { parseDuration, parseInteger, parseListen } from "./duration.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
+import { keepHeapSmall } from "./heap.ts";
 import { printLine, printNote } from "./output.ts";
 
 interface ServeOptions {
@@ -66,6 +67,7 @@ async function serve(options: ServeOptions, _command?: unknown, dev = false): Pr
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
     throw new ExitError(exitCodes.usage, "--tls-cert and --tls-key belong together");
   }
+  keepHeapSmall();
   const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
   const engine = await createEngine({
     path: options.db,

@@ -25,6 +25,9 @@ export interface Thread {
   end(): Promise<void>;
 }
 
+/** What a thread holds dies with its message: a larger young generation would only be collected later. */
+const youngGenerationMiB = 8;
+
 /** Sources run as they are and compiled alike: the neighbour has the same extension as this file. */
 function urlOf(name: string): URL {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
@@ -44,7 +47,12 @@ export function startThread(
   let lastId = 0;
   let ended = false;
   // Not the flags of the parent, which may belong to a test runner or a debugger.
-  const worker = new Worker(urlOf(name), { workerData: options.data, execArgv: [], name });
+  const worker = new Worker(urlOf(name), {
+    workerData: options.data,
+    execArgv: [],
+    name,
+    resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMiB },
+  });
 
   worker.on("message", (reply: ThreadReply | { fatal: string }) => {
     if ("fatal" in reply) return die(reply.fatal);
