@@ -49,7 +49,7 @@ export function connectErrorOf(refusal: Refusal): ConnectError {
   if (runId !== "") metadata.run_id = runId;
   const error = new ConnectError(message, codeOfReason[reason]);
   add(error, ErrorInfoSchema, { reason, domain: errorDomain, metadata });
-  if (field !== "" && codeOfReason[reason] === Code.InvalidArgument) {
+  if (field !== "") {
     add(error, BadRequestSchema, { fieldViolations: [{ field, description: message, reason }] });
   }
   if (retryAfterMs > 0) {

@@ -1,7 +1,8 @@
 import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Log } from "../engine/telemetry.ts";
-import { toConnectError } from "./errors.ts";
+import { connectErrorOf, toConnectError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
+import { unreadable } from "./unreadable.ts";
 
 // The edge of every call: what was thrown becomes an answer here and nowhere else, bugs of ours are logged, calls are
 // counted. Nothing of a request or response is logged: they hold users' data and leases.
@@ -11,7 +12,11 @@ export function createEdge(log: Log, metrics: Metrics): Interceptor {
     const method = `${request.service.typeName}/${request.method.name}`;
     const report = (thrown: unknown, id: string) =>
       log.error({ err: thrown, method, errorId: id }, "a call failed inside the server");
-    const convert = (thrown: unknown) => toConnectError(thrown, report);
+    const convert = (thrown: unknown) => {
+      const error = toConnectError(thrown, report);
+      const refusal = unreadable(error);
+      return refusal === undefined ? error : connectErrorOf(refusal);
+    };
     const startedAt = performance.now();
     const unary = request.method.methodKind === "unary";
     const ended = (code: string) =>

@@ -9,6 +9,7 @@ import type { Log } from "../engine/telemetry.ts";
 import { messageBytesMax } from "../limits.ts";
 import { keySignalKey } from "./call.ts";
 import type { Request, Response } from "./http-reply.ts";
+import { withReason } from "./unreadable.ts";
 
 // RPCs over Node's servers: what connect-node's adapter does, and beside it the signal of the caller's key, and no
 // words on the console when a client goes away in the middle.
@@ -26,6 +27,9 @@ const requestTimeoutMs = 60_000;
 /** A call whose key was revoked may take this long to say so. */
 const revokedGraceMs = 500;
 
+/** Read by Connect though not in the type of its options: a text that is no UTF-8 is refused instead of mended. */
+const jsonOptions = { ignoreUnknownFields: true, textDecoder: new TextDecoder("utf-8", { fatal: true }) };
+
 export function createRpcHandler(
   routes: (router: ConnectRouter) => void,
   interceptors: Interceptor[],
@@ -36,6 +40,7 @@ export function createRpcHandler(
     grpcWeb: true,
     connect: true,
     interceptors,
+    jsonOptions,
     readMaxBytes: messageBytesMax,
     // gzip only: brotli's default level takes seconds for a frame, and the client would choose it.
     acceptCompression: [compressionGzip],
@@ -59,6 +64,7 @@ export function createRpcHandler(
       }
       const call = universalRequestFromNodeRequest(request, response, undefined, values);
       handler(call)
+        .then(withReason)
         .then((answer) => universalResponseToNodeResponse(answer, response))
         .catch((error: unknown) => {
           log.debug({ err: error, path }, "an answer could not be written");

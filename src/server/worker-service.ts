@@ -1,9 +1,10 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import type { Refusal } from "../core/errors.ts";
 import type { Engine } from "../engine/api.ts";
 import type { SessionRequest, SessionResponse, WorkerService } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { callSignal, revokedError } from "./call.ts";
 import { sessionResponses } from "./convert/server-frame.ts";
+import { unreadable } from "./unreadable.ts";
 import { createFrameReader } from "./worker-frames.ts";
 
 // The stream of a worker. Two loops share one engine handle: what is read goes in as it comes, what the engine has
@@ -25,7 +26,8 @@ async function* session(
   const signal = callSignal(context);
   let wake: () => void = () => {};
   let ended = false;
-  let badHello: Refusal | undefined;
+  /** Why nothing can follow: told as the last frame. */
+  let lastWord: Refusal | undefined;
   let bug: { readonly error: unknown } | undefined;
   const handle = engine.openSession({
     wake: () => wake(),
@@ -42,7 +44,7 @@ async function* session(
   const reader = createFrameReader(handle, {
     payloadBytesMax: engine.settings.payloadBytesMax,
     onBadHello(refusal) {
-      badHello = refusal;
+      lastWord = refusal;
       stop();
     },
   });
@@ -57,8 +59,10 @@ async function* session(
           return stop();
         }
       }
-    } catch {
-      // The transport failed: to the engine that is a stream that is gone.
+    } catch (error) {
+      // The transport failed: to the engine that is a stream that is gone. So it is behind a frame that cannot be
+      // read, because nobody can say what it asked for; but then its sender is there to be told.
+      lastWord = error instanceof ConnectError ? unreadableFrame(error) : undefined;
       return stop();
     }
     // After Goodbye the engine ends the stream itself, behind the last answers.
@@ -80,7 +84,7 @@ async function* session(
         wake = resolve;
       });
     }
-    if (badHello !== undefined) yield* sessionResponses([{ kind: "frameRefused", refusal: badHello }]);
+    if (lastWord !== undefined) yield* sessionResponses([{ kind: "frameRefused", refusal: lastWord }]);
     const revoked = revokedError(context);
     if (revoked !== undefined) throw revoked;
     if (bug !== undefined) throw bug.error;
@@ -88,4 +92,10 @@ async function* session(
     signal.removeEventListener("abort", stop);
     stop();
   }
+}
+
+function unreadableFrame(error: ConnectError): Refusal | undefined {
+  const refusal = unreadable(error);
+  if (refusal === undefined) return undefined;
+  return { ...refusal, reason: refusal.reason === "INVALID" ? "PROTOCOL" : refusal.reason, field: "frame" };
 }

@@ -116,8 +116,9 @@ describe("what is in the tarballs", () => {
         );
       expect(lost).toEqual([]);
     });
+    // `prepare` may be there: npm runs it in a checkout and before packing, never for a package from a tarball.
     test(`${name}: nothing runs when it is installed`, () => {
-      expect(Object.keys(manifest(name).scripts).filter((script) => /install|^prepare$/.test(script))).toEqual([]);
+      expect(Object.keys(manifest(name).scripts).filter((script) => /install$/.test(script))).toEqual([]);
     });
   }
 });
