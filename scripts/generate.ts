@@ -61,11 +61,50 @@ function generatePython(out: string): void {
   ]);
 }
 
-const languages = [
+interface Language {
+  readonly name: string;
+  readonly present: () => boolean;
+  readonly generate: (out: string) => void;
+  /** A part of gen/<name> that also stands inside an SDK, which is a package of its own and must be complete. */
+  readonly copy?: { readonly from: string; readonly to: string };
+}
+
+const languages: Language[] = [
   { name: "ts", present: () => true, generate: generateTypeScript },
-  { name: "go", present: () => has("go", ["version"]), generate: generateGo },
+  {
+    name: "go",
+    present: () => has("go", ["version"]),
+    generate: generateGo,
+    copy: { from: "everstep/v1", to: "clients/go/everstepv1" },
+  },
   { name: "python", present: () => has("python3", ["--version"]), generate: generatePython },
 ];
+
+interface Place {
+  readonly made: string;
+  readonly kept: string;
+}
+
+function replace({ made, kept }: Place): boolean {
+  rmSync(kept, { recursive: true, force: true });
+  cpSync(made, kept, { recursive: true });
+  return true;
+}
+
+function isCurrent({ made, kept }: Place): boolean {
+  const names = new Set([
+    ...listFiles(made).map((f) => relative(made, f)),
+    ...listFiles(kept).map((f) => relative(kept, f)),
+  ]);
+  let current = true;
+  for (const name of names) {
+    const [a, b] = [join(made, name), join(kept, name)];
+    if (existsSync(a) && existsSync(b) && readFileSync(a).equals(readFileSync(b))) continue;
+    console.error(`${relative(root, b)} is not what proto/ gives: run npm run generate`);
+    current = false;
+  }
+  return current;
+}
 
 const check = process.argv.includes("--check");
 let failed = false;
@@ -79,22 +118,10 @@ for (const language of languages) {
   try {
     language.generate(scratch);
     const made = join(scratch, "gen", language.name);
-    const kept = join(root, "gen", language.name);
-    if (!check) {
-      rmSync(kept, { recursive: true, force: true });
-      cpSync(made, kept, { recursive: true });
-      continue;
-    }
-    const names = new Set([
-      ...listFiles(made).map((f) => relative(made, f)),
-      ...listFiles(kept).map((f) => relative(kept, f)),
-    ]);
-    for (const name of names) {
-      const [a, b] = [join(made, name), join(kept, name)];
-      if (existsSync(a) && existsSync(b) && readFileSync(a).equals(readFileSync(b))) continue;
-      console.error(`gen/${language.name}/${name} is not what proto/ gives: run npm run generate`);
-      failed = true;
-    }
+    const places = [{ made, kept: join(root, "gen", language.name) }];
+    const { copy } = language;
+    if (copy !== undefined) places.push({ made: join(made, copy.from), kept: join(root, copy.to) });
+    for (const place of places) if (!(check ? isCurrent(place) : replace(place))) failed = true;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

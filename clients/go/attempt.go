@@ -1,0 +1,147 @@
+package everstep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	pb "github.com/everstep/everstep/clients/go/everstepv1"
+)
+
+// attempt is one attempt of a step: calls the function, bounds it in time, and hands its outcome to the step exactly
+// once.
+type attempt struct {
+	step      *stepCall
+	number    int32
+	running   bool
+	startedAt time.Time
+	timeout   *timer
+	// end ends the context of the function; nil before it is called.
+	end context.CancelFunc
+}
+
+func newAttempt(call *stepCall, number int32) *attempt {
+	call.run.stepsRunning++
+	return &attempt{step: call, number: number, running: true, startedAt: time.Now()}
+}
+
+func (a *attempt) elapsed() time.Duration { return time.Since(a.startedAt) }
+
+// call runs the function now: its start is durable, or need not be.
+func (a *attempt) call() {
+	step := a.step
+	run := step.run
+	a.startedAt = time.Now()
+	ctx := a.newContext()
+	if step.options.timeout > 0 {
+		run.timed[a] = true
+		a.timeout = run.session.loop.after(step.options.timeout, func() { a.timedOut() })
+	}
+	loop := run.session.loop
+	run.session.stepsRunning.Add(1)
+	loop.spawn(func() {
+		defer run.session.stepsRunning.Add(-1)
+		var output *pb.Payload
+		protect(func() (err error) {
+			output, err = step.fn(ctx, step.stepKey)
+			return err
+		}, func(err error) {
+			if err == nil {
+				loop.post(func() { a.returned(output) })
+				return
+			}
+			err = timeoutOf(ctx, err)
+			failure, stopped := newFailure(err), carriesCancel(err)
+			loop.post(func() { a.returnedError(failure, stopped) })
+		})
+	})
+	if !step.options.atMostOnce && !step.recordsInput() {
+		run.session.sender.announce(a)
+	}
+}
+
+func (a *attempt) newContext() context.Context {
+	step := a.step
+	run := step.run
+	ctx := run.aborts.cancelContext
+	if step.calledAfterCancel {
+		ctx = run.aborts.leaseContext
+	}
+	ctx = context.WithValue(ctx, attemptKey{}, Attempt{
+		RunID:          run.runID,
+		StepKey:        step.stepKey,
+		Number:         int(a.number),
+		FencingToken:   run.fencingToken,
+		IdempotencyKey: run.runID + "/" + step.stepKey,
+	})
+	if timeout := step.options.timeout; timeout > 0 {
+		cause := &StepTimeoutError{StepKey: step.stepKey, Timeout: timeout}
+		ctx, a.end = context.WithTimeoutCause(ctx, timeout, cause)
+	} else {
+		ctx, a.end = context.WithCancel(ctx)
+	}
+	return ctx
+}
+
+// timeoutOf: a function that stops at its deadline says so in words of its own; it is a timeout all the same.
+func timeoutOf(ctx context.Context, err error) error {
+	var timeout *StepTimeoutError
+	if errors.Is(err, context.DeadlineExceeded) && errors.As(context.Cause(ctx), &timeout) {
+		return timeout
+	}
+	return err
+}
+
+func (a *attempt) timedOut() {
+	step := a.step
+	if a.ends() {
+		step.failed(a, newFailure(&StepTimeoutError{StepKey: step.stepKey, Timeout: step.options.timeout}))
+	}
+}
+
+// announceStart: the attempt was not over at once, so its start is worth a record.
+func (a *attempt) announceStart() {
+	if a.running && !a.step.run.ended {
+		a.step.submitStart(a, nil)
+	}
+}
+
+// stop ends the attempt without an outcome.
+func (a *attempt) stop() {
+	if !a.running {
+		return
+	}
+	a.running = false
+	a.step.run.stepsRunning--
+	a.drop()
+}
+
+// drop: the lease is gone or the run has ended. The function may still run, nobody listens any more.
+func (a *attempt) drop() {
+	a.timeout.stop()
+	delete(a.step.run.timed, a)
+	if a.end != nil {
+		a.end()
+	}
+}
+
+// ends is false for an outcome that comes too late: after the timeout, or after the run has ended.
+func (a *attempt) ends() bool {
+	if !a.running || a.step.run.ended {
+		return false
+	}
+	a.stop()
+	return true
+}
+
+func (a *attempt) returned(output *pb.Payload) {
+	if a.ends() {
+		a.step.succeeded(a, output)
+	}
+}
+
+func (a *attempt) returnedError(failure *pb.Failure, stopped bool) {
+	if a.ends() {
+		a.step.returnedError(a, failure, stopped)
+	}
+}

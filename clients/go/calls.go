@@ -1,0 +1,109 @@
+package everstep
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/everstep/everstep/clients/go/internal/backoff"
+)
+
+// CallRefusedError means that the server refused a call; its reason is the ErrorReason of the wire, for example
+// "RUN_NOT_FOUND", or the status code for an error that is not the server's own, for example "UNAVAILABLE".
+type CallRefusedError struct {
+	reason  string
+	message string
+	// Metadata are facts beside the reason, for example the "run_id" that holds a run key.
+	Metadata map[string]string
+	cause    error
+}
+
+func (e *CallRefusedError) Error() string { return fmt.Sprintf("%s: %s", e.reason, e.message) }
+
+// Reason implements Error.
+func (e *CallRefusedError) Reason() string { return e.reason }
+
+// Unwrap returns the error of the transport, for status.FromError.
+func (e *CallRefusedError) Unwrap() error { return e.cause }
+
+// callWithRetry tries again while the server cannot be reached: every call of the client is idempotent.
+func callWithRetry[Response any](ctx context.Context, random func() float64, call func() (Response, error)) (Response, error) {
+	for attempt := 1; ; attempt++ {
+		response, err := call()
+		if err == nil {
+			return response, nil
+		}
+		if ctx.Err() != nil {
+			return response, context.Cause(ctx)
+		}
+		if attempt >= callAttemptsMax || !mayRepeat(err) {
+			return response, callError(err)
+		}
+		if err := pauseCall(ctx, attempt, random); err != nil {
+			return response, err
+		}
+	}
+}
+
+func pauseCall(ctx context.Context, failures int, random func() float64) error {
+	pause := time.NewTimer(backoff.FullJitter(failures, backoff.Call, random) + backoff.Call.Base)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// mayRepeat tells whether the same call may succeed a moment later.
+func mayRepeat(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Aborted:
+		return errorInfo(err).GetReason() != "REQUEST_CONFLICT"
+	case codes.ResourceExhausted:
+		return errorInfo(err).GetReason() == "BUSY"
+	default:
+		return false
+	}
+}
+
+func callError(err error) error {
+	known, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	info := errorInfo(err)
+	return &CallRefusedError{
+		reason:   nonEmpty(info.GetReason(), codeName(known.Code())),
+		message:  known.Message(),
+		Metadata: info.GetMetadata(),
+		cause:    err,
+	}
+}
+
+func errorInfo(err error) *errdetails.ErrorInfo {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info
+		}
+	}
+	return nil
+}
+
+// codeName turns "DeadlineExceeded" into "DEADLINE_EXCEEDED".
+func codeName(code codes.Code) string {
+	var name strings.Builder
+	for at, letter := range code.String() {
+		if at > 0 && letter >= 'A' && letter <= 'Z' {
+			name.WriteByte('_')
+		}
+		name.WriteRune(letter)
+	}
+	return strings.ToUpper(name.String())
+}
