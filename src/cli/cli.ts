@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { ConnectError } from "@connectrpc/connect";
+import { fillFromConfig } from "./config-file.ts";
 import { ExitError, exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { addFileCommands } from "./file-commands.ts";
 import { printNote } from "./output.ts";
@@ -13,7 +14,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
     .description("durable workflows from one process and one SQLite file")
     .version(version)
     .showHelpAfterError("(add --help for more)")
-    .exitOverride();
+    .exitOverride()
+    .hook("preAction", (_program, action) => fillFromConfig(action, process.env));
   addServeCommands(program);
   addRunCommands(program);
   addFileCommands(program);

@@ -20,7 +20,10 @@ export function addFileCommands(program: Command): void {
     .option("--db <file>", "the SQLite file", "everstep.db")
     .action(async ({ db }: { db: string }) => {
       const result = await verifyFile(db, {
-        onProblem: ({ runId, seq, message }) => printLine(`run ${runId} seq ${seq}: ${message}`),
+        onProblem: ({ runNo, runId, seq, message }) => {
+          const name = runId === "" ? `number ${runNo}` : runId;
+          printLine(runNo === 0 ? `the file: ${message}` : `run ${name} seq ${seq}: ${message}`);
+        },
       });
       printNote(`${result.runs} runs, ${result.events} events, ${result.problems} problems`);
       if (result.problems > 0) throw new ExitError(exitCodes.runFailed);

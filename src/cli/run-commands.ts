@@ -1,83 +1,20 @@
-import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
-import { PayloadSchema } from "../../gen/ts/everstep/v1/payload_pb.ts";
-import { type Run, RunSchema, RunStatus, RunStatusSchema } from "../../gen/ts/everstep/v1/run_pb.ts";
-import { ExplainRunResponseSchema } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { uuidv7 } from "uuidv7";
+import { type Run, RunSchema, RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
+import { ExplainRunResponseSchema } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { connect } from "./connect.ts";
 import { parseDuration, parseInteger } from "./duration.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
-import { instant, type OutputFormat, printLine, printMessage, printTable } from "./output.ts";
+import { instant, printLine, printMessage, printTable } from "./output.ts";
+import { addResume } from "./resume-command.ts";
+import { type Common, payload, runCommand, show, statusName } from "./run-command.ts";
 import { watchRun } from "./timeline.ts";
-
-interface Common {
-  address: string;
-  apiKey?: string;
-  namespace: string;
-  output: OutputFormat;
-}
-
-/** Flags go before the environment, the environment before the default. */
-function runCommand(parent: Command, usage: string, description: string): Command {
-  return parent
-    .command(usage)
-    .description(description)
-    .option(
-      "--address <url>",
-      "server (environment: EVERSTEP_ADDRESS)",
-      process.env.EVERSTEP_ADDRESS ?? "http://127.0.0.1:7420",
-    )
-    .option("--api-key <key>", "key to show (environment: EVERSTEP_API_KEY)", process.env.EVERSTEP_API_KEY)
-    .option(
-      "-n, --namespace <name>",
-      "namespace (environment: EVERSTEP_NAMESPACE)",
-      process.env.EVERSTEP_NAMESPACE ?? "default",
-    )
-    .option("-o, --output <table|json|jsonl>", "format of the answer", "table");
-}
 
 export function addRunCommands(program: Command): void {
   const run = program.command("run").description("start, look at and steer runs");
   addStart(run);
   addReading(run);
   addSteering(run);
-}
-
-function payload(text: string | undefined) {
-  if (text === undefined) return undefined;
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    throw new ExitError(exitCodes.usage, `the payload is no JSON: ${(error as Error).message}`);
-  }
-  return create(PayloadSchema, { data: { case: "json", value: text } });
-}
-
-function show(run: Run | undefined, format: OutputFormat): void {
-  if (run === undefined) return;
-  if (format !== "table") return printMessage(RunSchema, run, format);
-  const rows: [string, string][] = [
-    ["run", run.runId],
-    ["workflow", run.workflow],
-    ["queue", run.queue],
-    ["status", statusName(run)],
-    ["steps", String(run.stepsCompleted)],
-    ["started", instant(run.startedAtMs)],
-    ["closed", instant(run.closedAtMs)],
-  ];
-  if (run.runKey !== "") rows.push(["key", run.runKey]);
-  if (run.workerId !== "") rows.push(["worker", run.workerId]);
-  if (run.output !== undefined) rows.push(["output", payloadText(run.output)]);
-  if (run.failure !== undefined) rows.push(["failure", `${run.failure.type}: ${run.failure.message}`]);
-  for (const [name, value] of rows) printLine(`${name.padEnd(9)} ${value}`);
-}
-
-export function statusName(run: Run): string {
-  return RunStatusSchema.value[run.status]?.localName ?? String(run.status);
-}
-
-function payloadText(value: NonNullable<Run["output"]>): string {
-  return value.data.case === "json" ? value.data.value : `${value.data.value?.length ?? 0} bytes`;
 }
 
 function addStart(parent: Command): void {
@@ -223,13 +160,12 @@ function addSteering(parent: Command): void {
     });
   runCommand(parent, "pause <run_id>", "set the run aside until it is resumed")
     .option("--reason <text>", "kept in the history", "")
-    .action(async (runId: string, options: Common & { reason: string }) => {
-      const request = { namespace: options.namespace, runId, reason: options.reason };
+    .option("--grace <duration>", "time for running steps to end", parseDuration, 30_000)
+    .action(async (runId: string, options: Common & { reason: string; grace: number }) => {
+      const request = { namespace: options.namespace, runId, reason: options.reason, graceMs: BigInt(options.grace) };
       show((await connect(options).pauseRun(request)).run, options.output);
     });
-  runCommand(parent, "resume <run_id>", "let a paused run go on").action(async (runId: string, options: Common) => {
-    show((await connect(options).resumeRun({ namespace: options.namespace, runId })).run, options.output);
-  });
+  addResume(parent);
   runCommand(parent, "retry <run_id>", "open a failed run again; only the failed steps run again")
     .option("--reason <text>", "kept in the history", "")
     .action(async (runId: string, options: Common & { reason: string }) => {

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { pino } from "pino";
 import { createEngine, createServer } from "../index.ts";
 import { leaseTtlMsDefault, leaseTtlMsMax, leaseTtlMsMin, payloadBytesMax } from "../limits.ts";
@@ -19,7 +19,7 @@ interface ServeOptions {
   tlsKey?: string;
   insecureListen?: boolean;
   resetClock?: boolean;
-  durability: string;
+  durability: "full" | "relaxed";
   logLevel: string;
 }
 
@@ -44,29 +44,34 @@ function addOptions(command: Command, db: string): Command {
     .option("--db <file>", "the SQLite file, or :memory:", db)
     .option("--lease-ttl <duration>", "life of a lease without renewal", parseDuration, leaseTtlMsDefault)
     .option("--payload-max <bytes>", "largest payload", parseInteger, payloadBytesMax)
-    .option(
-      "--api-key <key>",
-      "key that every call must show (environment: EVERSTEP_API_KEY)",
-      process.env.EVERSTEP_API_KEY,
-    )
+    .addOption(new Option("--api-key <key>", "key that every call must show").env("EVERSTEP_API_KEY"))
     .option("--tls-cert <file>", "certificate chain, PEM")
     .option("--tls-key <file>", "private key, PEM")
     .option("--insecure-listen", "listen beyond loopback without an API key")
     .option("--reset-clock", "take the wall clock although the file's newest instant is ahead of it")
-    .option("--durability <full|relaxed>", "relaxed may lose the last second at a power cut", "full")
-    .option("--log-level <level>", "debug, info, warn, error", "info");
+    .addOption(
+      new Option("--durability <mode>", "relaxed may lose the last second at a power cut")
+        .choices(["full", "relaxed"])
+        .default("full"),
+    )
+    .addOption(
+      new Option("--log-level <level>", "least that is logged")
+        .choices(["debug", "info", "warn", "error"])
+        .default("info"),
+    );
 }
 
 async function serve(options: ServeOptions, _command?: unknown, dev = false): Promise<void> {
   if (options.leaseTtl < leaseTtlMsMin || options.leaseTtl > leaseTtlMsMax) {
     throw new ExitError(exitCodes.usage, `--lease-ttl must lie between ${leaseTtlMsMin} and ${leaseTtlMsMax} ms`);
   }
-  if (options.durability !== "full" && options.durability !== "relaxed") {
-    throw new ExitError(exitCodes.usage, "--durability is full or relaxed");
-  }
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
     throw new ExitError(exitCodes.usage, "--tls-cert and --tls-key belong together");
   }
+  const tls =
+    options.tlsCert === undefined || options.tlsKey === undefined
+      ? undefined
+      : { cert: readFileSync(options.tlsCert, "utf8"), key: readFileSync(options.tlsKey, "utf8") };
   keepHeapSmall();
   const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
   const engine = await createEngine({
@@ -77,25 +82,22 @@ async function serve(options: ServeOptions, _command?: unknown, dev = false): Pr
     resetClock: options.resetClock === true,
     log,
   });
-  const server = createServer(engine, {
-    host: options.listen.host,
-    port: options.listen.port,
-    apiKeys: options.apiKey === undefined || options.apiKey === "" ? [] : [options.apiKey],
-    insecureListen: options.insecureListen === true,
-    log,
-    ...(options.tlsCert === undefined || options.tlsKey === undefined
-      ? {}
-      : { tls: { cert: readFileSync(options.tlsCert, "utf8"), key: readFileSync(options.tlsKey, "utf8") } }),
-  });
+  let server: ReturnType<typeof createServer>;
   let url: string;
   try {
+    server = createServer(engine, {
+      host: options.listen.host,
+      port: options.listen.port,
+      apiKeys: options.apiKey === undefined || options.apiKey === "" ? [] : [options.apiKey],
+      insecureListen: options.insecureListen === true,
+      log,
+      ...(tls === undefined ? {} : { tls }),
+    });
     ({ url } = await server.listen());
   } catch (error) {
     await engine.stop();
     throw error;
   }
-  printLine(`listening on ${url}`);
-  if (dev) printBanner(url, options.db);
   let stops = 0;
   const stop = async (signal: string) => {
     stops += 1;
@@ -107,6 +109,9 @@ async function serve(options: ServeOptions, _command?: unknown, dev = false): Pr
     process.exit(0);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop(signal));
+  // Only now: who reads that it listens may already want it to stop.
+  printLine(`listening on ${url}`);
+  if (dev) printBanner(url, options.db);
 }
 
 function printBanner(url: string, db: string): void {
