@@ -36,11 +36,21 @@ export function replyError(request: Request, response: Response, status: number,
   replyJson(response, status, errorToJson(error, undefined));
 }
 
-/** Ends the answer and the exchange with it: a body that nobody wants is not waited for. */
+/** Of a body that nobody wants this much is read and thrown away; a longer one loses its connection. */
+const unwantedBodyBytesMax = 1024 * 1024;
+
+/**
+ * Ends the answer and the exchange with it. Over HTTP/1.1 the rest of the body is read: a client that is still writing
+ * when the connection closes learns of a broken pipe and not of the answer.
+ */
 function endWith(response: Response, body: string): void {
   if (!("stream" in response)) {
     const { req } = response;
-    if (!req.complete) response.shouldKeepAlive = false;
+    let left = unwantedBodyBytesMax;
+    req.on("data", (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) req.destroy();
+    });
     response.end(body);
     return;
   }
