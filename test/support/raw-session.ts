@@ -1,5 +1,5 @@
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   HelloSchema,
@@ -20,12 +20,15 @@ export class RawSession {
   error: unknown;
   readonly #queue: WorkerFrameInit[] = [];
   readonly #abort = new AbortController();
+  readonly #connection: Http2SessionManager;
   #wakeSender: () => void = () => {};
   #wakeReader: () => void = () => {};
   #closing = false;
 
   constructor(url: string, headers: Record<string, string> = {}) {
-    const client = createClient(WorkerService, createGrpcTransport({ baseUrl: url }));
+    this.#connection = new Http2SessionManager(url);
+    const transport = createGrpcTransport({ baseUrl: url, sessionManager: this.#connection });
+    const client = createClient(WorkerService, transport);
     const responses = client.session(this.#requests(), { signal: this.#abort.signal, headers });
     void this.#readAll(responses);
   }
@@ -43,9 +46,10 @@ export class RawSession {
     this.#closing = true;
     this.#wakeSender();
   }
-  /** As if the connection was cut. */
+  /** The connection is cut. */
   cut(): void {
     this.#abort.abort();
+    this.#connection.abort();
   }
   of<C extends ServerFrameCase>(kind: C): ValueOf<C>[] {
     return this.received.filter((frame) => frame.case === kind).map((frame) => frame.value as ValueOf<C>);

@@ -1,0 +1,165 @@
+// A long life under an ordinary load (row R25 of the reliability table): one server process on one file; workers that
+// stay, streams that come and are torn down a hundred times a minute, watchers, signals, sleeps. What the server holds
+// is sampled from outside every half minute; at the end the slope over the second half says whether anything leaks.
+//
+//   npm run torture -- soak --minutes 120 [--rate 20]        one CSV line a sample on standard output
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setInterval as every, setTimeout as pause } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Client, Worker, workflow } from "../../clients/typescript/src/index.ts";
+import { RawSession } from "../support/raw-session.ts";
+import { ServerProcess } from "../support/server-process.ts";
+
+const { values } = parseArgs({
+  options: { minutes: { type: "string", default: "120" }, rate: { type: "string", default: "20" } },
+});
+const minutes = Number(values.minutes);
+const runsPerSecond = Number(values.rate);
+const sampleMs = 30_000;
+const tornStreamMs = 600;
+
+interface Sample {
+  readonly minute: number;
+  readonly rssKiB: number;
+  readonly heapKiB: number;
+  readonly fds: number;
+  readonly threads: number;
+  readonly handles: number;
+  readonly walKiB: number;
+  readonly fileKiB: number;
+  readonly runs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+const columns = "minute rssKiB heapKiB fds threads handles walKiB fileKiB runs p50Ms p99Ms".split(" ");
+
+const order = workflow("order", async (ctx, input: { patient: boolean }) => {
+  await ctx.step("charge", () => ({ paid: 42 }));
+  if (input.patient) {
+    await ctx.sleep("cool-down", 6_000);
+    await ctx.signal("approval", { timeoutMs: 60_000 });
+  }
+  await Promise.all([ctx.step("label", () => "label"), ctx.step("mail", () => "mail")]);
+  return "done";
+});
+
+function sizeKiB(path: string): number {
+  return Math.round((statSync(path, { throwIfNoEntry: false })?.size ?? 0) / 1024);
+}
+
+function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+}
+
+/** Least squares, in units of `value` per hour. */
+function slopePerHour(samples: readonly Sample[], value: (sample: Sample) => number): number {
+  const n = samples.length;
+  const meanX = samples.reduce((sum, { minute }) => sum + minute, 0) / n;
+  const meanY = samples.reduce((sum, sample) => sum + value(sample), 0) / n;
+  let above = 0;
+  let below = 0;
+  for (const sample of samples) {
+    above += (sample.minute - meanX) * (value(sample) - meanY);
+    below += (sample.minute - meanX) ** 2;
+  }
+  return below === 0 ? 0 : (above / below) * 60;
+}
+
+const folder = mkdtempSync(join(tmpdir(), "everstep-soak-"));
+const db = join(folder, "everstep.db");
+const server = await ServerProcess.start({ db });
+const pid = server.child.pid as number;
+const workers = [1, 2, 3].map(() => new Worker({ address: server.url, workflows: [order], capacity: 100 }).start());
+const client = new Client({ address: server.url });
+const startedAt = performance.now();
+const samples: Sample[] = [];
+let latenciesMs: number[] = [];
+let runs = 0;
+const failures: string[] = [];
+let over = false;
+
+async function oneRun(): Promise<void> {
+  const patient = runs % 10 === 0;
+  const begun = performance.now();
+  runs += 1;
+  try {
+    const { runId } = await client.start("order", { input: { patient } });
+    if (patient) await client.signal(runId, "approval", "yes");
+    if (runs % 50 === 0) for await (const _event of client.watch(runId));
+    await client.result(runId);
+    if (!patient) latenciesMs.push(performance.now() - begun);
+  } catch (error) {
+    failures.push(String(error));
+  }
+}
+
+async function load(): Promise<void> {
+  for await (const _ of every(1_000 / runsPerSecond)) {
+    if (over) return;
+    void oneRun();
+  }
+}
+
+async function tearStreams(): Promise<void> {
+  for (let number = 0; !over; number++) {
+    const raw = new RawSession(server.url);
+    raw.hello({ workerInstanceId: `torn-${number}`, queues: ["nobody"], workflows: ["order"] });
+    await raw.next("welcome").catch(() => {});
+    raw.cut();
+    await pause(tornStreamMs);
+  }
+}
+
+async function sample(): Promise<void> {
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  const metric = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1] ?? 0);
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+  const sorted = latenciesMs.toSorted((a, b) => a - b);
+  latenciesMs = [];
+  const taken: Sample = {
+    minute: Math.round((performance.now() - startedAt) / 600) / 100,
+    rssKiB: field("VmRSS"),
+    heapKiB: Math.round(metric("nodejs_heap_size_used_bytes") / 1024),
+    fds: readdirSync(`/proc/${pid}/fd`).length,
+    threads: field("Threads"),
+    handles: metric("nodejs_active_handles_total"),
+    walKiB: sizeKiB(`${db}-wal`),
+    fileKiB: sizeKiB(db),
+    runs,
+    p50Ms: Math.round(quantile(sorted, 0.5) * 10) / 10,
+    p99Ms: Math.round(quantile(sorted, 0.99) * 10) / 10,
+  };
+  samples.push(taken);
+  console.log(columns.map((column) => taken[column as keyof Sample]).join(","));
+}
+
+console.log(columns.join(","));
+void load();
+void tearStreams();
+while (performance.now() - startedAt < minutes * 60_000) {
+  await pause(Math.min(sampleMs, minutes * 60_000 - (performance.now() - startedAt)));
+  await sample();
+}
+over = true;
+const second = samples.slice(Math.floor(samples.length / 2));
+const report = {
+  minutes,
+  runs,
+  failures: failures.length,
+  rssSlopeMiBPerHour: Math.round((slopePerHour(second, ({ rssKiB }) => rssKiB) / 1024) * 100) / 100,
+  heapSlopeMiBPerHour: Math.round((slopePerHour(second, ({ heapKiB }) => heapKiB) / 1024) * 100) / 100,
+  fds: [Math.min(...second.map(({ fds }) => fds)), Math.max(...second.map(({ fds }) => fds))],
+  handles: [Math.min(...second.map(({ handles }) => handles)), Math.max(...second.map(({ handles }) => handles))],
+  walMaxMiB: Math.round(Math.max(...samples.map(({ walKiB }) => walKiB)) / 102.4) / 10,
+  rssMaxMiB: Math.round(Math.max(...samples.map(({ rssKiB }) => rssKiB)) / 1024),
+};
+console.log(JSON.stringify(report));
+for (const failure of failures.slice(0, 5)) console.error(failure);
+for (const worker of workers) worker.close();
+client.close();
+await server.signal("SIGTERM");
+rmSync(folder, { recursive: true, force: true });
+process.exit(failures.length === 0 ? 0 : 1);
