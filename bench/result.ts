@@ -5,6 +5,12 @@ export interface Parameters {
   readonly inFlight: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
+  /** The scenario whose rows `raw` writes. */
+  readonly like: string;
+  /** The SDK of the worker in `run5`. */
+  readonly language: string;
+  /** The longest backlog. */
+  readonly runsMax: number;
 }
 
 /** One line of output; the fields that every scenario has. */
@@ -12,7 +18,7 @@ export interface Result {
   readonly scenario: string;
   readonly inFlight: number;
   readonly seconds: number;
-  /** Durable steps in core and step, runs in run5. */
+  /** Durable steps in raw --like core, core and step; grants in acquire; runs in the others. */
   readonly opsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -22,17 +28,24 @@ export interface Result {
   readonly [more: string]: unknown;
 }
 
+export interface Measured {
+  readonly operations: number;
+  readonly elapsedMs: number;
+  readonly latency: Histogram;
+  readonly rssMiB: number;
+}
+
 export function resultOf(
   scenario: string,
-  { inFlight, seconds }: Parameters,
-  measured: { operations: number; elapsedMs: number; latency: Histogram; rssMiB: number },
+  { inFlight, seconds }: Pick<Parameters, "inFlight" | "seconds">,
+  measured: Measured,
   more: Record<string, unknown> = {},
 ): Result {
   return {
     scenario,
     inFlight,
     seconds,
-    opsPerSecond: Math.round((measured.operations * 1_000) / measured.elapsedMs),
+    opsPerSecond: round((measured.operations * 1_000) / measured.elapsedMs),
     p50Ms: measured.latency.quantileMs(0.5),
     p99Ms: measured.latency.quantileMs(0.99),
     rssMiB: Math.round(measured.rssMiB),
@@ -41,7 +54,29 @@ export function resultOf(
   };
 }
 
+function round(rate: number): number {
+  return rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(3));
+}
+
 export function rssMiB(pid: number | "self" = "self"): number {
   const text = readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1];
   return (Number(text) * 4_096) / 1024 / 1024;
+}
+
+/** Processor time that a process has used, its threads included. */
+export function cpuMs(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const ticksPerSecond = 100;
+  return ((Number(fields[11]) + Number(fields[12])) * 1_000) / ticksPerSecond;
+}
+
+/** Bytes that a process has read from files, whether or not the disk was asked. */
+export function readMiB(pid: number): number {
+  return Number(/^rchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1] ?? 0) / 1024 / 1024;
+}
+
+/** Milliseconds of a clock that all processes of the machine share. */
+export function sharedNowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }

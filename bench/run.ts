@@ -1,29 +1,50 @@
 import { Command } from "commander";
-import { core } from "./scenarios/core.ts";
-import { run5 } from "./scenarios/run5.ts";
-import { step } from "./scenarios/step.ts";
-import type { Parameters, Result } from "./result.ts";
+import { type Scenario, scenarios } from "./scenarios.ts";
+import { runSuite } from "./suite.ts";
+import { suites } from "./suites.ts";
 
-// npm run bench -- <scenario> [--in-flight N] [--seconds S] [--json]
+// npm run bench                                                        the standard suite: JSON, plots, table
+// npm run bench -- <suite> [--rounds N]                                another one: large
+// npm run bench -- <scenario> [--in-flight N] [--seconds S] [--json]   one scenario
 
-const scenarios: Record<string, (parameters: Parameters) => Promise<Result>> = { core, step, run5 };
+interface Options {
+  inFlight: number;
+  seconds: number;
+  warmUp: number;
+  like: string;
+  language: string;
+  runsMax: number;
+  json?: boolean;
+  rounds: number;
+  only?: string;
+}
+
+const names = [...Object.keys(suites), ...Object.keys(scenarios)];
 
 new Command("bench")
-  .argument("<scenario>", Object.keys(scenarios).join(", "))
+  .argument("[name]", `a suite or a scenario: ${names.join(", ")}`, "standard")
   .option("--in-flight <n>", "requests in flight", Number, 256)
-  .option("--seconds <s>", "measured time", Number, 10)
-  .option("--warm-up <s>", "time before it", Number, 3)
+  .option("--seconds <s>", "measured time", Number, 4)
+  .option("--warm-up <s>", "time before it", Number, 2)
+  .option("--like <scenario>", "for raw: whose rows and batches; core, start or acquire", "core")
+  .option("--language <name>", "for run5: the SDK of the worker", "typescript")
+  .option("--runs-max <n>", "for backlog: no longer backlog than this", Number, 1_000_000)
+  .option("--rounds <n>", "for suites: how often each repeated entry runs", Number, 3)
+  .option("--only <names>", "for suites: entries whose names begin so, with commas; results are only printed")
   .option("--json", "one JSON object a line")
-  .action(async (name: string, options: { inFlight: number; seconds: number; warmUp: number; json?: boolean }) => {
-    const scenario = scenarios[name];
-    if (scenario === undefined) throw new Error(`no scenario ${name}; there are ${Object.keys(scenarios).join(", ")}`);
-    const result = await scenario({
-      inFlight: options.inFlight,
-      seconds: options.seconds,
-      warmUpSeconds: options.warmUp,
-    });
-    if (options.json === true) console.log(JSON.stringify(result));
-    else console.table([result]);
+  .action(async (name: string, options: Options) => {
+    if (name in suites) {
+      const only = options.only?.split(",");
+      runSuite({ name, rounds: options.rounds, only });
+    } else await runScenario(name, options);
     process.exit(0);
   })
   .parse();
+
+async function runScenario(name: string, { warmUp, json, ...options }: Options): Promise<void> {
+  const scenario = (scenarios as Record<string, Scenario>)[name];
+  if (scenario === undefined) throw new Error(`there is no ${name}; there are ${names.join(", ")}`);
+  const results = await scenario({ ...options, warmUpSeconds: warmUp });
+  if (json === true) for (const result of results) console.log(JSON.stringify(result));
+  else console.table(results);
+}

@@ -1,10 +1,8 @@
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { create } from "@bufbuild/protobuf";
 import { type Op, OpSchema } from "../../gen/ts/everstep/v1/change_pb.ts";
+import { create } from "@bufbuild/protobuf";
 import type { Lease } from "../../gen/ts/everstep/v1/lease_pb.ts";
-import { type SessionRequest, WorkerService } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { Histogram } from "../histogram.ts";
+import { failWith, openStream } from "./stream.ts";
 
 // A raw client of the stream: no workflow code, just leases and ops, as fast as answers come. Each run gets its steps
 // one after the other and then ends.
@@ -15,26 +13,32 @@ interface LiveRun {
   sentAtMs: number;
 }
 
-export function createStepWorker(url: string, options: { capacity: number; stepsPerRun: number }) {
-  const client = createClient(WorkerService, createGrpcTransport({ baseUrl: url }));
+/** What one frame may carry; the SDKs send no more either. */
+const frameOpsMax = 1_024;
+
+export interface StepWorker {
+  /** From the op to its result; of runs without steps, from the end of one run to the next grant. */
+  readonly latency: Histogram;
+  readonly steps: number;
+  readonly finished: number;
+  stop(): void;
+}
+
+export function createStepWorker(url: string, options: { capacity: number; stepsPerRun: number }): StepWorker {
   const latency = new Histogram();
   const runs = new Map<string, LiveRun>();
-  const output = { data: { case: "json" as const, value: '"twenty bytes of step"' } };
-  let frames: SessionRequest["frame"][] = [];
+  const output = {
+    $typeName: "everstep.v1.Payload" as const,
+    data: { case: "json" as const, value: '"twenty bytes of step"' },
+    encoding: "",
+  };
   let ops: Op[] = [];
   let accepted: Lease[] = [];
-  let wake: (() => void) | undefined;
-  let stopped = false;
   let steps = 0;
   let finished = 0;
 
   const keyOf = (leaseId: Uint8Array) =>
     Buffer.from(leaseId.buffer, leaseId.byteOffset, leaseId.length).toString("latin1");
-  function push(frame: NonNullable<SessionRequest["frame"]>["frame"]): void {
-    frames.push({ $typeName: "everstep.v1.WorkerFrame", frame });
-    wake?.();
-    wake = undefined;
-  }
   function send(run: LiveRun): void {
     run.steps += 1;
     run.sentAtMs = performance.now();
@@ -45,61 +49,32 @@ export function createStepWorker(url: string, options: { capacity: number; steps
     ops.push(create(OpSchema, { opId: BigInt(run.steps), lease: run.lease, changes: [{ change }] }));
   }
   function flush(): void {
-    if (accepted.length > 0) push({ case: "accept", value: { $typeName: "everstep.v1.Accept", leases: accepted } });
-    for (let from = 0; from < ops.length; from += 1_024) {
-      push({ case: "ops", value: { $typeName: "everstep.v1.Ops", ops: ops.slice(from, from + 1_024) } });
+    if (accepted.length > 0) {
+      stream.push({ case: "accept", value: { $typeName: "everstep.v1.Accept", leases: accepted } });
+    }
+    for (let from = 0; from < ops.length; from += frameOpsMax) {
+      const part = ops.slice(from, from + frameOpsMax);
+      stream.push({ case: "ops", value: { $typeName: "everstep.v1.Ops", ops: part } });
     }
     accepted = [];
     ops = [];
   }
-  async function* requests(): AsyncGenerator<SessionRequest> {
-    while (!stopped) {
-      const waiting = frames;
-      frames = [];
-      for (const frame of waiting) yield { $typeName: "everstep.v1.SessionRequest", frame } as SessionRequest;
-      if (frames.length === 0 && !stopped) await new Promise<void>((resolve) => (wake = resolve));
-    }
-  }
-  push({
-    case: "hello",
-    value: {
-      $typeName: "everstep.v1.Hello",
-      protocolVersion: 1,
-      workerInstanceId: `bench-${process.pid}`,
-      identity: "bench",
-      sdk: "raw",
-      buildId: "",
-      namespace: "",
-      queues: ["default"],
-      workflows: ["bench"],
-      capacity: options.capacity,
-      held: [],
+  const stream = openStream(url, {
+    capacity: options.capacity,
+    *held() {
+      for (const { lease } of runs.values()) yield lease;
     },
-  });
-  let beatSeq = 0n;
-  const beats = setInterval(() => {
-    const held = [...runs.values()].map(({ lease }) => ({
-      $typeName: "everstep.v1.BeatLease" as const,
-      leaseId: lease.leaseId,
-      epoch: lease.epoch,
-      noticesSeen: 0n,
-    }));
-    push({ case: "beat", value: { $typeName: "everstep.v1.Beat", beatSeq: ++beatSeq, held } });
-  }, 5_000);
-
-  const loop = (async () => {
-    for await (const { frame } of client.session(requests())) {
-      const content = frame?.frame;
-      if (content?.case === "assign") {
-        for (const { lease } of content.value.assignments) {
+    onFrame(frame) {
+      if (frame.case === "assign") {
+        for (const { lease } of frame.value.assignments) {
           const run: LiveRun = { lease: lease as Lease, steps: 0, sentAtMs: 0 };
           runs.set(keyOf(run.lease.leaseId), run);
           accepted.push(run.lease);
           send(run);
         }
-      } else if (content?.case === "opResults") {
+      } else if (frame.case === "opResults") {
         const nowMs = performance.now();
-        for (const result of content.value.results) {
+        for (const result of frame.value.results) {
           if (result.result.case !== "applied") throw new Error(JSON.stringify(result.result.value));
           const key = keyOf(result.leaseId);
           const run = runs.get(key);
@@ -107,6 +82,7 @@ export function createStepWorker(url: string, options: { capacity: number; steps
           if (run.steps > options.stepsPerRun) {
             runs.delete(key);
             finished += 1;
+            if (options.stepsPerRun === 0) latency.record(nowMs - run.sentAtMs);
             continue;
           }
           steps += 1;
@@ -115,10 +91,9 @@ export function createStepWorker(url: string, options: { capacity: number; steps
         }
       }
       flush();
-      if (stopped) break;
-    }
-  })();
-
+    },
+  });
+  failWith(stream.ended);
   return {
     latency,
     get steps() {
@@ -127,11 +102,6 @@ export function createStepWorker(url: string, options: { capacity: number; steps
     get finished() {
       return finished;
     },
-    failed: loop,
-    stop() {
-      stopped = true;
-      clearInterval(beats);
-      wake?.();
-    },
+    stop: () => stream.stop(),
   };
 }

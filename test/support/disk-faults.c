@@ -1,7 +1,8 @@
 /* Preloaded into a server under test: lets the calls that SQLite makes on its files fail while a control file says so.
  *
  * EVERSTEP_FAULTS names a folder. While it holds a file `full`, writes that would make a database file larger or touch
- * its log fail with ENOSPC; `sync` lets syncs fail with EIO; `write` lets writes fail with EIO; `hold` lets a sync do its work and not return. Each fault that fired
+ * its log fail with ENOSPC; `sync` lets syncs fail with EIO; `write` lets writes fail with EIO; `hold` lets a sync do its work and not
+ * return, `slow` lets it return 50 ms later. Each fault that fired
  * appends its name to `fired`, so that a test can prove that it tested something. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -80,6 +81,10 @@ static int synced(int fd, const char *name) {
   int (*real)(int) = dlsym(RTLD_NEXT, name);
   if (sync_fails(fd)) return -1;
   int result = real(fd);
+  if (asked("slow") && is_database(fd)) {
+    fired("slow");
+    usleep(50000);
+  }
   if (asked("hold") && is_database(fd)) {
     fired("hold");
     while (asked("hold")) usleep(1000);

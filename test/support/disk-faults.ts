@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type DiskFault = "full" | "sync" | "write" | "hold";
+export type DiskFault = "full" | "sync" | "write" | "hold" | "slow";
 
 /** Faults of the disk for one server process: given to it by `env`, switched on and off by files in a folder. */
 export class DiskFaults {

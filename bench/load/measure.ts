@@ -1,0 +1,18 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Histogram } from "../histogram.ts";
+import { type Measured, type Parameters, rssMiB } from "../result.ts";
+
+/** Warms up, then counts for the asked time. */
+export async function measure(
+  parameters: Parameters,
+  options: { count: () => number | Promise<number>; latency: Histogram; pid: number | "self" },
+): Promise<Measured> {
+  await pause(parameters.warmUpSeconds * 1_000);
+  options.latency.reset();
+  const before = await options.count();
+  const startedAtMs = performance.now();
+  await pause(parameters.seconds * 1_000);
+  const operations = (await options.count()) - before;
+  const elapsedMs = performance.now() - startedAtMs;
+  return { operations, elapsedMs, latency: options.latency, rssMiB: rssMiB(options.pid) };
+}

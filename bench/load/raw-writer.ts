@@ -1,0 +1,81 @@
+import { eventTypes } from "../../src/core/event.ts";
+import { init } from "../../src/store/sqlite/migrations/0001-init.ts";
+import { type BatchMessage, decodeEvents } from "../../src/store/sqlite/batch-codec.ts";
+import { crcOf, eventColumns } from "../../src/store/sqlite/event-codec.ts";
+import { openConnection } from "../../src/store/sqlite/open.ts";
+import { runColumnCount, upsertRun } from "../../src/store/sqlite/run-codec.ts";
+import { createWriter } from "../../src/store/sqlite/writer.ts";
+import { Histogram } from "../histogram.ts";
+
+// SQLite alone: rows that are ready before the clock starts, one transaction and one sync for each batch, in this
+// thread. Schema, indexes, pragmas and checkpoints are the product's; nothing else of it runs.
+
+export interface RawBatch {
+  readonly events: readonly unknown[][];
+  readonly runs: readonly unknown[][];
+  readonly deadlines: readonly unknown[][];
+  /** What the scenario counts in this batch. */
+  readonly operations: number;
+}
+
+/** The rows of a batch as the store's thread got them. */
+export function rowsOf(message: BatchMessage): RawBatch {
+  const events: unknown[][] = [];
+  let operations = 0;
+  decodeEvents(message, (values) => {
+    events.push([...values, crcOf(values)]);
+    if (values[2] === eventTypes.StepCompleted) operations += 1;
+  });
+  return {
+    events,
+    runs: slices(message.runs, runColumnCount),
+    deadlines: slices(message.deadlines, 4),
+    operations,
+  };
+}
+
+function slices<T>(values: readonly T[], length: number): T[][] {
+  return Array.from({ length: values.length / length }, (_, at) => values.slice(at * length, (at + 1) * length));
+}
+
+export function writeRaw(
+  path: string,
+  batches: readonly RawBatch[],
+  /** Batches before this one prepare the file or warm up. */
+  countedFrom: number,
+): { operations: number; elapsedMs: number; latency: Histogram; batches: number } {
+  const database = openConnection(path, "writer");
+  database.exec(init);
+  const placeholders = (count: number) => Array.from({ length: count }, () => "?").join(", ");
+  const insertEvent = database.prepare(`INSERT INTO events (${eventColumns}) VALUES (${placeholders(13)})`);
+  const putRun = database.prepare(upsertRun);
+  const putDeadline = database.prepare(`INSERT OR REPLACE INTO deadlines VALUES (${placeholders(4)})`);
+  const deleteDeadline = database.prepare("DELETE FROM deadlines WHERE run_no = ? AND kind = ? AND step_key = ?");
+  const updateMeta = database.prepare("UPDATE meta SET commit_no = ?, newest_at_ms = ?, events = events + ?");
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const commit = database.prepare("COMMIT");
+  const { checkpoint } = createWriter(database);
+  const latency = new Histogram();
+  let operations = 0;
+  let elapsedMs = 0;
+  for (const [index, batch] of batches.entries()) {
+    const startedAtMs = performance.now();
+    begin.run();
+    for (const row of batch.events) insertEvent.run(row);
+    for (const row of batch.runs) putRun.run(row);
+    for (const row of batch.deadlines) {
+      if (row[3] === null) deleteDeadline.run(row.slice(0, 3));
+      else putDeadline.run(row);
+    }
+    updateMeta.run(index, 0, batch.events.length);
+    commit.run();
+    const committedAtMs = performance.now();
+    checkpoint();
+    if (index < countedFrom) continue;
+    latency.record(committedAtMs - startedAtMs);
+    elapsedMs += performance.now() - startedAtMs;
+    operations += batch.operations;
+  }
+  database.close();
+  return { operations, elapsedMs, latency, batches: batches.length - countedFrom };
+}

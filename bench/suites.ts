@@ -1,0 +1,65 @@
+// What each suite runs. A repeated entry runs once in every round, so that the things which are compared alternate;
+// the others run once. Names are those of the results and of the table.
+
+export interface Entry {
+  readonly name: string;
+  /** Arguments of `bench`. */
+  readonly args: readonly string[];
+  readonly repeated: boolean;
+}
+
+export interface Ratio {
+  readonly name: string;
+  readonly of: string;
+  readonly to: string;
+  readonly goal: number;
+}
+
+export interface Suite {
+  readonly entries: readonly Entry[];
+  /** Medians divided. */
+  readonly ratios: readonly Ratio[];
+}
+
+function entry(name: string, args: string, repeated = false): Entry {
+  return { name, args: args.split(" "), repeated };
+}
+const short = "--seconds 3 --warm-up 1.5";
+const curve = [1, 4, 16, 64, 256, 1_024];
+
+const standard: Suite = {
+  entries: [
+    entry("raw like core", `raw --like core ${short}`, true),
+    entry("core", `core ${short}`, true),
+    entry("step, 256 in flight", `step ${short}`, true),
+    entry("step, 1,024 in flight", `step --in-flight 1024 ${short}`, true),
+    entry("raw like start", `raw --like start --in-flight 1024 ${short}`, true),
+    entry("start", `start --in-flight 1024 ${short}`, true),
+    entry("raw like acquire", `raw --like acquire ${short}`, true),
+    entry("acquire", `acquire ${short}`, true),
+    entry("run5", `run5 ${short}`, true),
+    entry("signal", "signal --in-flight 64 --seconds 5"),
+    entry("unary", `unary --seconds 2 --warm-up 1`),
+    entry("slow-disk", "slow-disk --in-flight 1024"),
+    entry("backlog", `backlog --runs-max 100000 ${short}`),
+    entry("idle-workers", "idle-workers"),
+    entry("file-size", "file-size"),
+    entry("micro", "micro"),
+    ...curve.map((n) => entry(`curve step ${n}`, `step --in-flight ${n} --seconds 2 --warm-up 1`)),
+    ...curve.map((n) => entry(`curve run5 ${n}`, `run5 --in-flight ${n} --seconds 2 --warm-up 1`)),
+  ],
+  ratios: [
+    { name: "core to raw", of: "core", to: "raw like core", goal: 0.6 },
+    { name: "step (256) to core", of: "step, 256 in flight", to: "core", goal: 0.5 },
+    { name: "start to raw", of: "start", to: "raw like start", goal: 0.5 },
+    { name: "acquire to raw", of: "acquire", to: "raw like acquire", goal: 0 },
+  ],
+};
+
+/** Needs files of a million runs, built at the first run and kept. */
+const large: Suite = {
+  entries: [entry("backlog", `backlog ${short}`, true), entry("recovery", "recovery", true)],
+  ratios: [],
+};
+
+export const suites: Record<string, Suite> = { standard, large };
