@@ -1,5 +1,5 @@
 import type { DeadlineDue } from "./command.ts";
-import { revokeIfLeased } from "./decide-run.ts";
+import { isUncertain, revokeIfLeased } from "./decide-run.ts";
 import { failAttempt } from "./decide-step.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, sequence } from "./decision.ts";
 import type { Refusal } from "./errors.ts";
@@ -31,8 +31,7 @@ export function decideDeadline(state: RunState, due: DeadlineDue, context: Decid
     case "runTimeout": {
       if (state.timeoutAtMs === 0 || state.timeoutAtMs > context.nowMs) return alreadyApplied();
       const events = revokeIfLeased(state, next);
-      const timeoutMs = state.timeoutAtMs - state.createdAtMs;
-      const failure = { type: "RunTimeout", message: `the run did not end within ${timeoutMs} ms` };
+      const failure = { type: "RunTimeout", message: `the run did not end within ${state.runTimeoutMs} ms` };
       events.push(next("RunFailed", { failure }));
       return accept(events);
     }
@@ -47,7 +46,9 @@ export function decideDeadline(state: RunState, due: DeadlineDue, context: Decid
       if (state.pauseDeadlineAtMs > context.nowMs) return alreadyApplied();
       const events = revokeIfLeased(state, next);
       const text = state.pauseText === "" ? {} : { text: state.pauseText };
-      events.push(next("RunPaused", { reason: "REQUESTED", ...text }));
+      // Its grace was not enough for an at-most-once step: whoever resumes has to say what became of it.
+      const reason = isUncertain(state) ? "UNCERTAIN_EFFECT" : "REQUESTED";
+      events.push(next("RunPaused", { reason, ...text }));
       return accept(events);
     }
     case "stepTimeout":

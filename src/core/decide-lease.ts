@@ -1,10 +1,11 @@
 import { expiryBackoffMs } from "./backoff.ts";
 import type { EndLease, ExtendLease, Grant, LeaseRef, ReleaseLease } from "./command.ts";
-import { uncertainStep } from "./decide-run.ts";
+import { isUncertain } from "./decide-run.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, sequence } from "./decision.ts";
 import { type Refusal, refuse } from "./errors.ts";
 import type { EventDetails, RunEvent } from "./event.ts";
 import { reserveIsSpent } from "./history-limit.ts";
+import { openStarts } from "./open-starts.ts";
 import type { RunState } from "./state.ts";
 
 // A lease begins with LeaseGranted and ends with LeaseEnded; the epoch in between fences every write.
@@ -82,8 +83,8 @@ function endLease(
   const detail: EventDetails["LeaseEnded"] = { reason: end.reason };
   if (end.uncounted === true) detail.uncounted = true;
   if (end.availableAtMs > context.nowMs) detail.availableAtMs = end.availableAtMs;
-  const events = [next("LeaseEnded", detail, { epoch })];
-  const uncertain = uncertainStep(state) !== undefined || startedAtMostOnce(state);
+  const events = [...openStarts(state, next), next("LeaseEnded", detail, { epoch })];
+  const uncertain = isUncertain(state);
   const deliveries = state.deliveries - (end.uncounted === true ? 1 : 0);
   const spent = deliveries >= context.limits.deliveriesMax;
   if (uncertain || spent) {
@@ -96,9 +97,4 @@ function endLease(
     );
   }
   return events;
-}
-
-function startedAtMostOnce(state: RunState): boolean {
-  for (const start of state.pendingStarts.values()) if (start.atMostOnce) return true;
-  return false;
 }

@@ -186,32 +186,3 @@ function restore(state: RunState, op: ApplyOp, saved: Saved): void {
   if (saved.op === undefined) state.ops.delete(op.opId);
   else state.ops.set(op.opId, saved.op);
 }
-
-/** The starts that are still open when their batch is sealed become events of their own. */
-export function sealStarts(state: RunState, nowMs: number): RunEvent[] {
-  if (state.pendingStarts.size === 0 || state.lease === undefined) return [];
-  const next = sequence(state, nowMs);
-  const events: RunEvent[] = [];
-  for (const [stepKey, start] of state.pendingStarts) {
-    events.push(
-      next(
-        "StepStarted",
-        {
-          attempt: start.attempt,
-          ...(start.atMostOnce ? { atMostOnce: true } : {}),
-          ...(start.timeoutMs === 0 ? {} : { timeoutMs: start.timeoutMs }),
-          ...(start.retryPolicy === undefined ? {} : { retryPolicy: start.retryPolicy }),
-        },
-        {
-          stepKey,
-          startedAtMs: start.startedAtMs,
-          payload: start.input,
-          epoch: state.lease.epoch,
-          opId: start.opId,
-          opDigest: start.opDigest,
-        },
-      ),
-    );
-  }
-  return events;
-}

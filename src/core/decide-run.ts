@@ -3,6 +3,7 @@ import { type Accepted, accept, alreadyApplied, type DecideContext, newEvent, se
 import { type Refusal, refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";
+import { openStarts } from "./open-starts.ts";
 import { payloadBytes } from "./payload.ts";
 import { finalStatuses, type RunState } from "./state.ts";
 
@@ -93,7 +94,7 @@ export function decideResume(state: RunState, command: ResumeRun, context: Decid
   if (state.pauseReason === "CORRUPT_HISTORY") return corrupt(state);
   const next = sequence(state, context.nowMs);
   const events: RunEvent[] = [];
-  const uncertain = uncertainStep(state);
+  const [uncertain, another] = uncertainSteps(state);
   if (state.pauseReason === "UNCERTAIN_EFFECT" && uncertain !== undefined) {
     const { resolution } = command;
     const step = state.steps.get(uncertain);
@@ -116,16 +117,28 @@ export function decideResume(state: RunState, command: ResumeRun, context: Decid
     }
   }
   events.push(next("RunResumed", undefined));
+  // One resolution for each: parallel steps may have been lost together.
+  if (another !== undefined) events.push(next("RunPaused", { reason: "UNCERTAIN_EFFECT" }));
   return accept(events);
 }
 
-/** The at-most-once step that was started and has no result. */
-export function uncertainStep(state: RunState): string | undefined {
-  for (const [key, step] of state.steps) if (step.status === "running" && step.atMostOnce) return key;
-  return undefined;
+/** Whether an at-most-once step was started and has no result, its start durable or not. */
+export function isUncertain(state: RunState): boolean {
+  for (const start of state.pendingStarts.values()) if (start.atMostOnce) return true;
+  return uncertainSteps(state).length > 0;
 }
 
-/** Opens a FAILED run again: exactly the steps whose failures ended it run again. */
+/** The at-most-once steps whose start is in the history and whose result is not, in order. */
+function uncertainSteps(state: RunState): string[] {
+  const keys: string[] = [];
+  for (const [key, step] of state.steps) if (step.status === "running" && step.atMostOnce) keys.push(key);
+  return keys;
+}
+
+/**
+ * Opens a FAILED run again: exactly the steps whose failures ended it run again. One that failed from outside (its
+ * timeout) inside an at-most-once step is set aside first, because nobody knows whether that step happened.
+ */
 export function decideRetry(state: RunState, command: RetryRun, context: DecideContext): Accepted | Refusal {
   if (command.requestId !== "" && state.retryRequests.has(command.requestId)) return alreadyApplied();
   if (state.status !== "FAILED") {
@@ -133,21 +146,24 @@ export function decideRetry(state: RunState, command: RetryRun, context: DecideC
   }
   if (state.lastSeq >= context.limits.historyEventsMax) return historyLimit(state);
   const next = sequence(state, context.nowMs);
-  const timeoutMs = state.timeoutAtMs === 0 ? 0 : state.timeoutAtMs - state.createdAtMs;
+  const { runTimeoutMs } = state;
   const voidedSteps = state.failedSteps.filter((key) => state.steps.get(key)?.status === "failed");
-  return accept([
+  const events = [
     next("RunReopened", {
       voidedSteps,
-      ...(timeoutMs === 0 ? {} : { timeoutAtMs: context.nowMs + timeoutMs }),
+      ...(runTimeoutMs === 0 ? {} : { timeoutAtMs: context.nowMs + runTimeoutMs }),
       ...(command.reason === "" ? {} : { reason: command.reason }),
       ...(command.requestId === "" ? {} : { requestId: command.requestId }),
     }),
-  ]);
+  ];
+  if (isUncertain(state)) events.push(next("RunPaused", { reason: "UNCERTAIN_EFFECT" }));
+  return accept(events);
 }
 
 export function revokeIfLeased(state: RunState, next: ReturnType<typeof sequence>): RunEvent[] {
   if (state.lease === undefined) return [];
-  return [next("LeaseEnded", { reason: "REVOKED" }, { epoch: state.lease.epoch })];
+  const starts = openStarts(state, next);
+  return [...starts, next("LeaseEnded", { reason: "REVOKED" }, { epoch: state.lease.epoch })];
 }
 
 export function corrupt(state: RunState): Refusal {

@@ -84,8 +84,9 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
     const problem = unknownAwait(state, awaited);
     if (problem !== undefined) return refuse("INVALID", problem, { field: "awaits" });
   }
-  if (state.pendingStarts.size > 0) {
-    return refuse("INVALID_STATE", "a step is running; a run suspends only while none is");
+  const running = runningHere(state);
+  if (running !== undefined) {
+    return refuse("INVALID_STATE", `step "${running}" is running; a run suspends only while none is`);
   }
   const probe = { ...state, awaits: change.awaits };
   const cancelUnseen = state.cancel !== undefined && state.cancel.seq > change.noticesSeen;
@@ -105,6 +106,14 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
     events.push(context.next("RunPaused", { reason: "REQUESTED", ...text }, opColumns(context, {})));
   }
   return recorded(events);
+}
+
+/** A step that was started under the live lease and has no result; those of earlier leases were lost with them. */
+function runningHere(state: RunState): string | undefined {
+  for (const key of state.pendingStarts.keys()) return key;
+  const grantedSeq = state.lease?.grantedSeq ?? 0;
+  for (const [key, step] of state.steps) if (step.status === "running" && step.seq > grantedSeq) return key;
+  return undefined;
 }
 
 function unknownAwait(state: RunState, awaited: Await): string | undefined {

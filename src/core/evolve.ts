@@ -129,6 +129,7 @@ function runCreated(state: RunState, event: EventOf<"RunCreated">): void {
   state.requestId = detail.requestId ?? "";
   state.createdAtMs = event.atMs;
   state.timeoutAtMs = detail.timeoutAtMs ?? 0;
+  state.runTimeoutMs = state.timeoutAtMs === 0 ? 0 : state.timeoutAtMs - event.atMs;
   enqueue(state, detail.availableAtMs ?? event.atMs);
 }
 

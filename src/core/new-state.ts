@@ -23,6 +23,7 @@ export function createState(identity: { runNo: number; namespace: string; runId:
     closedAtMs: 0,
     availableAtMs: 0,
     timeoutAtMs: 0,
+    runTimeoutMs: 0,
     epoch: 0,
     lease: undefined,
     lastLeaseId: "",

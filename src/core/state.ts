@@ -119,6 +119,8 @@ export interface RunState {
   closedAtMs: number;
   availableAtMs: number;
   timeoutAtMs: number;
+  /** How long the run may take, from its creation and again from each retry; 0 when without limit. */
+  runTimeoutMs: number;
   /** Number of grants: the epoch of the live or last lease. */
   epoch: number;
   lease: LeaseState | undefined;

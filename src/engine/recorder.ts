@@ -1,7 +1,7 @@
 import type { PendingStart } from "../core/state.ts";
 import { type EventTypeName, type RunEvent, resultTypes } from "../core/event.ts";
 import { evolve } from "../core/evolve.ts";
-import { sealStarts } from "../core/decide-op.ts";
+import { sealStarts } from "../core/open-starts.ts";
 import { deadlinesOf, rankOf } from "../core/rows.ts";
 import { finalStatuses } from "../core/state.ts";
 import type { RunRow } from "../store/store.ts";

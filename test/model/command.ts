@@ -62,7 +62,7 @@ const awaited: fc.Arbitrary<Await> = fc.oneof(
   fc.record({ kind: fc.constant("signal" as const), name: signalName }),
   fc.record({ kind: fc.constant("retry" as const), stepKey }),
 );
-const change: fc.Arbitrary<Change> = fc.oneof(
+export const change: fc.Arbitrary<Change> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({

@@ -141,14 +141,19 @@ describe("with a real server", () => {
 
   test("pause and resume", async () => {
     let calls = 0;
+    let begun = () => {};
+    let goOn = () => {};
+    const inStep = new Promise<void>((resolve) => (begun = resolve));
+    const mayEnd = new Promise<void>((resolve) => (goOn = resolve));
     const paused = workflow("paused", async (ctx) => {
-      await ctx.step("one", () => new Promise((resolve) => setTimeout(resolve, 100)));
+      await ctx.step("one", () => (begun(), mayEnd));
       return ctx.step("two", () => ++calls);
     });
     cluster.worker({ workflows: [paused] });
     const run = await cluster.client.start(paused);
-    await until(async () => (await run.get()).status === "RUNNING");
+    await inStep;
     await cluster.client.pause(run.runId);
+    goOn();
     await until(async () => (await run.get()).status === "PAUSED");
     expect(calls).toBe(0);
     await cluster.client.resume(run.runId);

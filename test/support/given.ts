@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Change, LeaseRef, RunCommand } from "../../src/core/command.ts";
 import { decide } from "../../src/core/decide.ts";
-import { sealStarts } from "../../src/core/decide-op.ts";
+import { sealStarts } from "../../src/core/open-starts.ts";
 import { decideStartRun } from "../../src/core/decide-run.ts";
 import type { Accepted, DecideLimits, Decision } from "../../src/core/decision.ts";
 import { digestOf } from "../../src/core/digest.ts";

@@ -1,0 +1,39 @@
+import { sequence } from "./decision.ts";
+import type { RunEvent } from "./event.ts";
+import type { RunState } from "./state.ts";
+
+// A StartStep has no event as long as its completion may come in the same batch; see PendingStart.
+
+/** The starts that are still open when their batch is sealed become events of their own. */
+export function sealStarts(state: RunState, nowMs: number): RunEvent[] {
+  if (state.pendingStarts.size === 0) return [];
+  return openStarts(state, sequence(state, nowMs));
+}
+
+/**
+ * The open starts as events. Also written before the server ends a lease: what was started must be in the history,
+ * or nobody would know that an at-most-once step may have happened.
+ */
+export function openStarts(state: RunState, next: ReturnType<typeof sequence>): RunEvent[] {
+  const { lease } = state;
+  if (lease === undefined) return [];
+  return [...state.pendingStarts].map(([stepKey, start]) =>
+    next(
+      "StepStarted",
+      {
+        attempt: start.attempt,
+        ...(start.atMostOnce ? { atMostOnce: true } : {}),
+        ...(start.timeoutMs === 0 ? {} : { timeoutMs: start.timeoutMs }),
+        ...(start.retryPolicy === undefined ? {} : { retryPolicy: start.retryPolicy }),
+      },
+      {
+        stepKey,
+        startedAtMs: start.startedAtMs,
+        payload: start.input,
+        epoch: lease.epoch,
+        opId: start.opId,
+        opDigest: start.opDigest,
+      },
+    ),
+  );
+}
