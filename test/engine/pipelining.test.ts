@@ -4,14 +4,18 @@ import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
 
-// Decided state runs ahead of the file. These tests hold the commit open and ask what may be seen meanwhile, with every
-// window into the file as small as one.
+// Decided state runs ahead of the file. These tests hold the commit open and ask what may be seen meanwhile. The races
+// are run with the usual windows into the file and with every window as small as one.
 
 const tiny = { runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1 };
+const windows = [
+  { name: "usual windows", sizes: {} },
+  { name: "windows of one", sizes: tiny },
+];
 
-function held() {
+function held(sizes: Partial<typeof tiny> = tiny) {
   const store = new HeldStore();
-  return { store, rig: new EngineRig({ store: store.store, ...tiny }) };
+  return { store, rig: new EngineRig({ store: store.store, ...sizes }) };
 }
 async function turns(): Promise<void> {
   for (let i = 0; i < 4; i++) await immediate();
@@ -58,77 +62,89 @@ test("a grant is pushed only when it is durable", async () => {
   expect(worker.assignments).toHaveLength(1);
 });
 
-test("two starts with one id, raced 10,000 times with the commit held open: one winner", async () => {
-  const { store, rig } = held();
-  for (let round = 0; round < 10_000; round++) {
-    store.holding = true;
-    const runId = `r${round}`;
-    const racers = [rig.start({ runId, runKey: "key" })];
-    if (round % 2 === 0) await immediate();
-    racers.push(rig.start({ runId }), rig.start({ runKey: "key" }));
-    await immediate();
-    store.holding = false;
-    store.release();
-    const outcomes = await Promise.all(racers);
-    expect(outcomes.map((o) => (o.kind === "refused" ? o.reason : o.kind))).toEqual([
-      "started",
-      "RUN_EXISTS",
-      "RUN_KEY_TAKEN",
-    ]);
-    await rig.engine.terminateRun({ namespace: "default", runId }, { reason: "" });
-  }
-}, 120_000);
-
-test("two consumers of one signal, raced 10,000 times with the commit held open: one winner", async () => {
-  const { store, rig } = held();
-  const worker = await rig.worker({ capacity: 1 }).greeted();
-  const runId = await rig.started();
-  await rig.settle();
-  const { lease } = worker.assignments[0]!;
-  for (let round = 0; round < 10_000; round++) {
-    store.holding = true;
-    const signalled = rig.engine.signalRun(
-      { namespace: "default", runId },
-      { name: "s", payload: json(round), requestId: "" },
-    );
-    if (round % 2 === 0) await immediate();
-    const racers = [`a${round}`, `b${round}`].map((stepKey) =>
-      rig.unary(lease, { type: "ConsumeSignal", stepKey, name: "s" }).then(
-        ({ applied }) => applied.notes[0],
-        (error) => error.reason,
-      ),
-    );
-    await immediate();
-    store.holding = false;
-    store.release();
-    await signalled;
-    expect(await Promise.all(racers)).toMatchObject([{ kind: "signal", payload: json(round) }, "NO_SIGNAL"]);
-  }
-}, 120_000);
-
-test("a line is refilled while a commit is open, 10,000 runs: each is granted once, in order", async () => {
-  const { store, rig } = held();
-  const granted: string[] = [];
-  for (let round = 0; round < 2_500; round++) {
-    store.holding = true;
-    const starts = [0, 1, 2, 3].map((i) => rig.start({ runId: `q${round}-${i}` }));
-    if (round % 2 === 0) await immediate();
-    const acquires = [0, 1, 2, 3].map((i) => rig.acquire({ workerId: `w${i}` }));
-    await immediate();
-    store.release();
-    await immediate();
-    store.holding = false;
-    store.release();
-    await Promise.all(starts);
-    for (const assignment of await Promise.all(acquires)) {
-      if (assignment === undefined) throw new Error("an acquire came back empty");
-      granted.push(assignment.lease.runId);
-      await rig.unary(assignment.lease, { type: "CompleteRun", output: undefined });
+test.each(windows)(
+  "two starts with one id, raced 10,000 times with the commit held open: one winner ($name)",
+  async ({ sizes }) => {
+    const { store, rig } = held(sizes);
+    for (let round = 0; round < 10_000; round++) {
+      store.holding = true;
+      const runId = `r${round}`;
+      const racers = [rig.start({ runId, runKey: "key" })];
+      if (round % 2 === 0) await immediate();
+      racers.push(rig.start({ runId }), rig.start({ runKey: "key" }));
+      await immediate();
+      store.holding = false;
+      store.release();
+      const outcomes = await Promise.all(racers);
+      expect(outcomes.map((o) => (o.kind === "refused" ? o.reason : o.kind))).toEqual([
+        "started",
+        "RUN_EXISTS",
+        "RUN_KEY_TAKEN",
+      ]);
+      await rig.engine.terminateRun({ namespace: "default", runId }, { reason: "" });
     }
-  }
-  expect(new Set(granted).size).toBe(10_000);
-  expect(granted.length).toBe(10_000);
-}, 120_000);
+  },
+  120_000,
+);
+
+test.each(windows)(
+  "two consumers of one signal, raced 10,000 times with the commit held open: one winner ($name)",
+  async ({ sizes }) => {
+    const { store, rig } = held(sizes);
+    const worker = await rig.worker({ capacity: 1 }).greeted();
+    const runId = await rig.started();
+    await rig.settle();
+    const { lease } = worker.assignments[0]!;
+    for (let round = 0; round < 10_000; round++) {
+      store.holding = true;
+      const signalled = rig.engine.signalRun(
+        { namespace: "default", runId },
+        { name: "s", payload: json(round), requestId: "" },
+      );
+      if (round % 2 === 0) await immediate();
+      const racers = [`a${round}`, `b${round}`].map((stepKey) =>
+        rig.unary(lease, { type: "ConsumeSignal", stepKey, name: "s" }).then(
+          ({ applied }) => applied.notes[0],
+          (error) => error.reason,
+        ),
+      );
+      await immediate();
+      store.holding = false;
+      store.release();
+      await signalled;
+      expect(await Promise.all(racers)).toMatchObject([{ kind: "signal", payload: json(round) }, "NO_SIGNAL"]);
+    }
+  },
+  120_000,
+);
+
+test.each(windows)(
+  "a line is refilled while a commit is open, 10,000 runs: each is granted once, in order ($name)",
+  async ({ sizes }) => {
+    const { store, rig } = held(sizes);
+    const granted: string[] = [];
+    for (let round = 0; round < 2_500; round++) {
+      store.holding = true;
+      const starts = [0, 1, 2, 3].map((i) => rig.start({ runId: `q${round}-${i}` }));
+      if (round % 2 === 0) await immediate();
+      const acquires = [0, 1, 2, 3].map((i) => rig.acquire({ workerId: `w${i}` }));
+      await immediate();
+      store.release();
+      await immediate();
+      store.holding = false;
+      store.release();
+      await Promise.all(starts);
+      for (const assignment of await Promise.all(acquires)) {
+        if (assignment === undefined) throw new Error("an acquire came back empty");
+        granted.push(assignment.lease.runId);
+        await rig.unary(assignment.lease, { type: "CompleteRun", output: undefined });
+      }
+    }
+    expect(new Set(granted).size).toBe(10_000);
+    expect(granted.length).toBe(10_000);
+  },
+  120_000,
+);
 
 test("a run that was evicted is read with everything that was decided", async () => {
   const { rig } = held();

@@ -146,7 +146,10 @@ describe("with a real server", () => {
     const inStep = new Promise<void>((resolve) => (begun = resolve));
     const mayEnd = new Promise<void>((resolve) => (goOn = resolve));
     const paused = workflow("paused", async (ctx) => {
-      await ctx.step("one", () => (begun(), mayEnd));
+      await ctx.step("one", () => {
+        begun();
+        return mayEnd;
+      });
       return ctx.step("two", () => ++calls);
     });
     cluster.worker({ workflows: [paused] });
