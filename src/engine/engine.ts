@@ -128,7 +128,7 @@ export function createEngineOn(options: EngineOptions): Engine {
         kernel.counters.events += batch.events.length;
         kernel.recorder.durable(batch.commitNo);
         kernel.runKeys.durable(batch.commitNo);
-        if (batch.runs.length > 0) kernel.watchers.committed();
+        kernel.watchers.durable(batch);
       },
       rebuild() {
         kernel.recorder.reset();

@@ -88,7 +88,6 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       place(transaction, entry);
     }
     if (deadlinesChange) diffDeadlines(transaction, entry);
-    kernel.watchers.decided(transaction, entry, events);
   }
 
   function followLease(transaction: Transaction, lease: LiveLease, event: RunEvent): void {

@@ -55,7 +55,9 @@ function endWith(response: Response, body: string): void {
     return;
   }
   const { stream } = response;
-  response.end(body);
+  // Without a body the headers end the stream: a gRPC status in headers counts only then (Trailers-Only).
+  if (body === "") response.end();
+  else response.end(body);
   response.once("finish", () => {
     if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   });

@@ -161,3 +161,20 @@ test("a run that was evicted is read with everything that was decided", async ()
     expect(assignment).toMatchObject({ lease: { runId }, journal: [{ stepKey: "a", kind: "completed" }] });
   }
 });
+
+test("a wait that begins while the end of the run is being written ends with it", async () => {
+  const { store, rig } = held();
+  await rig.started({ runId: "w" });
+  const assignment = await rig.acquire();
+  store.holding = true;
+  const ended = rig.unary(assignment!.lease, { type: "CompleteRun", output: undefined });
+  await turns();
+  expect(store.held).toBe(1);
+  const ref = { namespace: "default", runId: "w" };
+  const waited = rig.engine.waitRun(ref, { timeoutMs: 60_000, signal: new AbortController().signal });
+  await turns();
+  store.release();
+  await ended;
+  // Virtual time stands still: only the durable feed can end the wait.
+  expect(await waited).toMatchObject({ run: { status: "COMPLETED" }, timedOut: false });
+});

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
+import http2 from "node:http2";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
@@ -199,6 +200,23 @@ describe("who may call", () => {
     const { url } = await start({}, { apiKeys: [key] });
     const error = await errorOf(createClient(Health, createGrpcTransport({ baseUrl: url })).check({}));
     expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "UNAUTHENTICATED" }]);
+  });
+
+  test("a refusal over gRPC is headers that end the stream, the only kind whose status counts", async () => {
+    const { url } = await start({}, { apiKeys: [key] });
+    const session = http2.connect(url);
+    try {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/everstep.v1.WorkerService/Session",
+        "content-type": "application/grpc",
+      });
+      const [headers, flags] = (await once(stream, "response")) as [http2.IncomingHttpHeaders, number];
+      expect(headers["grpc-status"]).toBe(String(Code.Unauthenticated));
+      expect(flags & http2.constants.NGHTTP2_FLAG_END_STREAM).toBe(http2.constants.NGHTTP2_FLAG_END_STREAM);
+    } finally {
+      session.destroy();
+    }
   });
 
   test("reflection asks for the key", async () => {
