@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { checkGo } from "./check-go.ts";
 
 const root = join(import.meta.dirname, "..");
 const results = join(root, ".cache", "vitest.json");
@@ -30,6 +31,12 @@ function runPart(name: string, command: string[]): boolean {
 for (const part of parts) {
   if (runPart(part.name, part.command)) passed++;
   else failed++;
+}
+
+for (const check of [checkGo]) {
+  const outcome = check(root);
+  passed += outcome.passed;
+  failed += outcome.failed;
 }
 
 mkdirSync(join(root, ".cache"), { recursive: true });

@@ -17,7 +17,7 @@ type attempt struct {
 	startedAt time.Time
 	timeout   *timer
 	// end ends the context of the function; nil before it is called.
-	end context.CancelFunc
+	end context.CancelCauseFunc
 }
 
 func newAttempt(call *stepCall, number int32) *attempt {
@@ -33,14 +33,14 @@ func (a *attempt) call() {
 	run := step.run
 	a.startedAt = time.Now()
 	ctx := a.newContext()
-	if step.options.timeout > 0 {
+	if step.options.Timeout > 0 {
 		run.timed[a] = true
-		a.timeout = run.session.loop.after(step.options.timeout, func() { a.timedOut() })
+		a.timeout = run.session.loop.after(step.options.Timeout, func() { a.timedOut() })
 	}
 	loop := run.session.loop
-	run.session.stepsRunning.Add(1)
+	run.session.functionsRunning.Add(1)
 	loop.spawn(func() {
-		defer run.session.stepsRunning.Add(-1)
+		defer run.session.functionsRunning.Add(-1)
 		var output *pb.Payload
 		protect(func() (err error) {
 			output, err = step.fn(ctx, step.stepKey)
@@ -55,7 +55,7 @@ func (a *attempt) call() {
 			loop.post(func() { a.returnedError(failure, stopped) })
 		})
 	})
-	if !step.options.atMostOnce && !step.recordsInput() {
+	if !step.options.AtMostOnce && !step.recordsInput() {
 		run.session.sender.announce(a)
 	}
 }
@@ -67,35 +67,44 @@ func (a *attempt) newContext() context.Context {
 	if step.calledAfterCancel {
 		ctx = run.aborts.leaseContext
 	}
-	ctx = context.WithValue(ctx, attemptKey{}, Attempt{
+	ctx = context.WithValue(ctx, attemptKey{}, StepAttempt{
 		RunID:          run.runID,
 		StepKey:        step.stepKey,
-		Number:         int(a.number),
+		Attempt:        int(a.number),
 		FencingToken:   run.fencingToken,
 		IdempotencyKey: run.runID + "/" + step.stepKey,
 	})
-	if timeout := step.options.timeout; timeout > 0 {
-		cause := &StepTimeoutError{StepKey: step.stepKey, Timeout: timeout}
-		ctx, a.end = context.WithTimeoutCause(ctx, timeout, cause)
-	} else {
-		ctx, a.end = context.WithCancel(ctx)
+	ctx, end := context.WithCancelCause(ctx)
+	if step.options.Timeout <= 0 {
+		a.end = end
+		return ctx
+	}
+	ctx, endTimeout := context.WithTimeoutCause(ctx, step.options.Timeout, a.timeoutError())
+	a.end = func(cause error) {
+		end(cause)
+		endTimeout()
 	}
 	return ctx
+}
+
+func (a *attempt) timeoutError() *StepTimeoutError {
+	return &StepTimeoutError{StepKey: a.step.stepKey, Timeout: a.step.options.Timeout}
 }
 
 // timeoutOf: a function that stops at its deadline says so in words of its own; it is a timeout all the same.
 func timeoutOf(ctx context.Context, err error) error {
 	var timeout *StepTimeoutError
-	if errors.Is(err, context.DeadlineExceeded) && errors.As(context.Cause(ctx), &timeout) {
+	if errors.Is(err, ctx.Err()) && errors.As(context.Cause(ctx), &timeout) {
 		return timeout
 	}
 	return err
 }
 
 func (a *attempt) timedOut() {
-	step := a.step
+	late := a.timeoutError()
+	a.end(late)
 	if a.ends() {
-		step.failed(a, newFailure(&StepTimeoutError{StepKey: step.stepKey, Timeout: step.options.timeout}))
+		a.step.failed(a, newFailure(late))
 	}
 }
 
@@ -121,7 +130,7 @@ func (a *attempt) drop() {
 	a.timeout.stop()
 	delete(a.step.run.timed, a)
 	if a.end != nil {
-		a.end()
+		a.end(nil)
 	}
 }
 

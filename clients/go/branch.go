@@ -33,6 +33,8 @@ func (b *branch) execute(body func() error, done func(error)) {
 	if b.run.isOver() {
 		return
 	}
+	b.run.session.functionsRunning.Add(1)
+	defer b.run.session.functionsRunning.Add(-1)
 	protect(body, func(err error) {
 		b.calling.Store(true)
 		done(err)

@@ -3,6 +3,7 @@ package everstep
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,7 +36,7 @@ func NewClient(options ClientOptions) (*Client, error) {
 		connection: connection,
 		endpoint:   endpoint,
 		rpc:        pb.NewRunServiceClient(connection),
-		namespace:  options.Namespace,
+		namespace:  nonEmpty(options.Namespace, os.Getenv("EVERSTEP_NAMESPACE")),
 		codec:      codecOrDefault(options.Codec),
 		random:     rand.Float64,
 	}, nil
@@ -52,10 +53,17 @@ func call[Request, Response any](ctx context.Context, c *Client, request Request
 	return callWithRetry(ctx, c.random, func() (Response, error) { return method(ctx, request) })
 }
 
-// Start starts a run of the named workflow. With the same run id and request id it returns the run that is there.
-// A nil input is no input.
-func (c *Client) Start(ctx context.Context, workflow string, input any, options ...StartOption) (*Run, error) {
-	request, err := c.startRequest(workflow, input, options)
+// Start starts a run of the named workflow and returns when it is durable. With the same run id and request id it
+// returns the run that is there. A nil input is no input. It takes at most one StartOptions.
+//
+// A *CallRefusedError has the reason RUN_EXISTS when the id was used for another start, RUN_KEY_TAKEN when another open
+// run has the key, PAYLOAD_TOO_LARGE, or INVALID with the field.
+func (c *Client) Start(ctx context.Context, workflow string, input any, options ...StartOptions) (*RunHandle, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return nil, err
+	}
+	request, err := c.startRequest(workflow, input, chosen)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +71,10 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, options 
 	if err != nil {
 		return nil, err
 	}
-	return &Run{client: c, ID: response.GetRun().GetRunId(), AlreadyStarted: response.GetAlreadyStarted()}, nil
+	return &RunHandle{client: c, RunID: response.GetRun().GetRunId(), AlreadyStarted: response.GetAlreadyStarted()}, nil
 }
 
-func (c *Client) startRequest(workflow string, input any, options []StartOption) (*pb.StartRunRequest, error) {
+func (c *Client) startRequest(workflow string, input any, options StartOptions) (*pb.StartRunRequest, error) {
 	if err := checkName("a workflow's name", workflow); err != nil {
 		return nil, err
 	}
@@ -75,27 +83,26 @@ func (c *Client) startRequest(workflow string, input any, options []StartOption)
 		return nil, err
 	}
 	request := &pb.StartRunRequest{Namespace: c.namespace, Workflow: workflow, Input: payload}
-	for _, option := range options {
-		option(request)
-	}
-	if request.RunId == "" {
-		request.RunId = newID()
-	}
-	if request.RequestId == "" {
-		request.RequestId = newID()
-	}
+	options.apply(request)
 	return request, nil
 }
 
 // Handle stands for a run that was started elsewhere; it asks the server nothing.
-func (c *Client) Handle(runID string) *Run {
-	return &Run{client: c, ID: runID, AlreadyStarted: true}
+func (c *Client) Handle(runID string) *RunHandle {
+	return &RunHandle{client: c, RunID: runID, AlreadyStarted: true}
 }
 
-// Get returns a run.
+// Get returns a run as it is now; a *CallRefusedError with the reason RUN_NOT_FOUND when there is none.
 func (c *Client) Get(ctx context.Context, runID string) (RunInfo, error) {
 	response, err := call(ctx, c, &pb.GetRunRequest{Namespace: c.namespace, RunId: runID}, c.rpc.GetRun)
-	return newRunInfo(response.GetRun(), c.codec), err
+	return c.infoOf(response.GetRun(), err)
+}
+
+func (c *Client) infoOf(run *pb.Run, err error) (RunInfo, error) {
+	if err != nil {
+		return RunInfo{}, err
+	}
+	return newRunInfo(run, c.codec), nil
 }
 
 // Wait returns the run when it has ended, or ctx's error.
@@ -103,7 +110,7 @@ func (c *Client) Wait(ctx context.Context, runID string) (RunInfo, error) {
 	request := &pb.WaitRunRequest{Namespace: c.namespace, RunId: runID, TimeoutMs: milliseconds(waitPiece)}
 	for {
 		response, err := call(ctx, c, request, c.rpc.WaitRun)
-		info := newRunInfo(response.GetRun(), c.codec)
+		info, err := c.infoOf(response.GetRun(), err)
 		if err != nil || info.Status.Ended() {
 			return info, err
 		}
@@ -135,65 +142,90 @@ func (c *Client) Result(ctx context.Context, runID string, into any) error {
 	return info.Output.Decode(into)
 }
 
-// Signal sends a message to an open run and returns its number. The same requestID has one effect; empty: a new one.
-func (c *Client) Signal(ctx context.Context, runID, name string, value any, requestID string) (int64, error) {
+// Signal sends a message to an open run and returns its number. A *CallRefusedError has the reason RUN_CLOSED when the
+// run has ended, HISTORY_LIMIT when it holds as many signals or events as it may.
+func (c *Client) Signal(ctx context.Context, runID, name string, value any, options ...SignalRunOptions) (int64, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return 0, err
+	}
 	payload, err := encodePayload(c.codec, value)
 	if err != nil {
 		return 0, err
 	}
 	request := &pb.SignalRunRequest{
-		Namespace: c.namespace, RunId: runID, Name: name, Payload: payload, RequestId: nonEmpty(requestID, newID()),
+		Namespace: c.namespace, RunId: runID, Name: name, Payload: payload, RequestId: nonEmpty(chosen.RequestID, newID()),
 	}
 	response, err := call(ctx, c, request, c.rpc.SignalRun)
 	return response.GetSignalId(), err
 }
 
 // Cancel asks a run to end; it ends CANCELLED at the latest when the grace is over.
-func (c *Client) Cancel(ctx context.Context, runID string, options SteerOptions) (RunInfo, error) {
+func (c *Client) Cancel(ctx context.Context, runID string, options ...CancelOptions) (RunInfo, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return RunInfo{}, err
+	}
 	request := &pb.CancelRunRequest{
-		Namespace: c.namespace, RunId: runID, Reason: options.Reason, GraceMs: options.graceMs(),
+		Namespace: c.namespace, RunId: runID, Reason: chosen.Reason, GraceMs: graceMs(chosen.Grace),
 	}
 	response, err := call(ctx, c, request, c.rpc.CancelRun)
-	return newRunInfo(response.GetRun(), c.codec), err
+	return c.infoOf(response.GetRun(), err)
 }
 
 // Terminate ends a run at once, without asking the worker.
-func (c *Client) Terminate(ctx context.Context, runID string, options SteerOptions) (RunInfo, error) {
-	request := &pb.TerminateRunRequest{Namespace: c.namespace, RunId: runID, Reason: options.Reason}
+func (c *Client) Terminate(ctx context.Context, runID string, options ...TerminateOptions) (RunInfo, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return RunInfo{}, err
+	}
+	request := &pb.TerminateRunRequest{Namespace: c.namespace, RunId: runID, Reason: chosen.Reason}
 	response, err := call(ctx, c, request, c.rpc.TerminateRun)
-	return newRunInfo(response.GetRun(), c.codec), err
+	return c.infoOf(response.GetRun(), err)
 }
 
 // Pause sets a run aside; a leased one finishes its running steps within the grace first.
-func (c *Client) Pause(ctx context.Context, runID string, options SteerOptions) (RunInfo, error) {
+func (c *Client) Pause(ctx context.Context, runID string, options ...PauseOptions) (RunInfo, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return RunInfo{}, err
+	}
 	request := &pb.PauseRunRequest{
-		Namespace: c.namespace, RunId: runID, Reason: options.Reason, GraceMs: options.graceMs(),
+		Namespace: c.namespace, RunId: runID, Reason: chosen.Reason, GraceMs: graceMs(chosen.Grace),
 	}
 	response, err := call(ctx, c, request, c.rpc.PauseRun)
-	return newRunInfo(response.GetRun(), c.codec), err
+	return c.infoOf(response.GetRun(), err)
 }
 
-// Resume lets a paused run go on; one that was paused for an uncertain effect needs a resolution, others nil.
-func (c *Client) Resume(ctx context.Context, runID string, resolution *Resolution) (RunInfo, error) {
+// Resume lets a paused run go on; one that was paused for an uncertain effect needs a resolution.
+func (c *Client) Resume(ctx context.Context, runID string, options ...ResumeOptions) (RunInfo, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return RunInfo{}, err
+	}
 	request := &pb.ResumeRunRequest{Namespace: c.namespace, RunId: runID}
-	if resolution != nil {
-		verdict, err := resolution.wire(c.codec)
+	if chosen.Resolution != nil {
+		verdict, err := chosen.Resolution.wire(c.codec)
 		if err != nil {
 			return RunInfo{}, err
 		}
 		request.Resolution = verdict
 	}
 	response, err := call(ctx, c, request, c.rpc.ResumeRun)
-	return newRunInfo(response.GetRun(), c.codec), err
+	return c.infoOf(response.GetRun(), err)
 }
 
 // Retry opens a FAILED run again; only the steps whose failure ended it run again.
-func (c *Client) Retry(ctx context.Context, runID string, options SteerOptions) (RunInfo, error) {
+func (c *Client) Retry(ctx context.Context, runID string, options ...RetryRunOptions) (RunInfo, error) {
+	chosen, err := optional(options)
+	if err != nil {
+		return RunInfo{}, err
+	}
 	request := &pb.RetryRunRequest{
-		Namespace: c.namespace, RunId: runID, Reason: options.Reason, RequestId: nonEmpty(options.RequestID, newID()),
+		Namespace: c.namespace, RunId: runID, Reason: chosen.Reason, RequestId: nonEmpty(chosen.RequestID, newID()),
 	}
 	response, err := call(ctx, c, request, c.rpc.RetryRun)
-	return newRunInfo(response.GetRun(), c.codec), err
+	return c.infoOf(response.GetRun(), err)
 }
 
 // Explanation says what a run waits for.

@@ -10,12 +10,12 @@ import (
 type StartRequest struct {
 	Workflow string
 	Input    any
-	Options  []StartOption
+	Options  StartOptions
 }
 
 // StartResult is how one start of a batch went: Run is set, or Err, a *StartRefusedError.
 type StartResult struct {
-	Run *Run
+	Run *RunHandle
 	Err error
 }
 
@@ -52,7 +52,7 @@ func (c *Client) StartBatch(ctx context.Context, requests []StartRequest) ([]Sta
 	results := make([]StartResult, len(response.GetResults()))
 	for at, result := range response.GetResults() {
 		if started := result.GetStarted(); started != nil {
-			results[at].Run = &Run{client: c, ID: started.GetRunId(), AlreadyStarted: started.GetAlreadyStarted()}
+			results[at].Run = &RunHandle{client: c, RunID: started.GetRunId(), AlreadyStarted: started.GetAlreadyStarted()}
 			continue
 		}
 		refused := result.GetRefused()

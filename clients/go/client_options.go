@@ -12,104 +12,105 @@ type ClientOptions struct {
 	Address string
 	// APIKey is EVERSTEP_API_KEY by default, else none.
 	APIKey string
-	// TLSCAFile holds the certificates to trust, for a server with a certificate of its own.
+	// TLSCAFile holds the certificates to trust, as PEM, for a server with a certificate of its own.
 	TLSCAFile string
-	// Namespace is "default" by default.
+	// Namespace is EVERSTEP_NAMESPACE by default, else "default".
 	Namespace string
 	// Codec is JSON by default.
 	Codec Codec
 }
 
-// StartOption changes how a run is started.
-type StartOption func(*pb.StartRunRequest)
-
-// WithRunID chooses the run's id, to make starts idempotent over processes; default: a new UUIDv7.
-func WithRunID(runID string) StartOption {
-	return func(r *pb.StartRunRequest) { r.RunId = runID }
-}
-
-// WithRunKey is a business key: at most one open run of the workflow has it.
-func WithRunKey(key string) StartOption {
-	return func(r *pb.StartRunRequest) { r.RunKey = key }
-}
-
-// WithQueue chooses the queue; default: "default".
-func WithQueue(queue string) StartOption {
-	return func(r *pb.StartRunRequest) { r.Queue = queue }
-}
-
-// WithPriority is 0 (most urgent) to 9; default 5.
-func WithPriority(priority int) StartOption {
-	return func(r *pb.StartRunRequest) {
-		number := int32(priority)
-		r.Priority = &number
-	}
-}
-
-// WithStartDelay makes the run available to workers after this time.
-func WithStartDelay(delay time.Duration) StartOption {
-	return func(r *pb.StartRunRequest) { r.StartDelayMs = milliseconds(delay) }
-}
-
-// WithRunTimeout fails the run with type "RunTimeout" this long after its creation.
-func WithRunTimeout(timeout time.Duration) StartOption {
-	return func(r *pb.StartRunRequest) { r.RunTimeoutMs = milliseconds(timeout) }
-}
-
-// WithStartRequestID: the same request has one effect. Default: a new one, kept over the retries of a call.
-func WithStartRequestID(requestID string) StartOption {
-	return func(r *pb.StartRunRequest) { r.RequestId = requestID }
-}
-
-// SteerOptions are what Cancel, Terminate, Pause and Retry may say beside the run. The zero value is enough.
-type SteerOptions struct {
-	// Reason stands in the history.
-	Reason string
-	// Grace is how long the workflow may clean up (Cancel) or finish its steps (Pause); default 30 s.
-	Grace time.Duration
-	// RequestID: the same request has one effect (Retry).
+// StartOptions change how a run is started. The zero value starts it now, under an id of its own.
+type StartOptions struct {
+	// RunID is chosen by the caller to make starts idempotent over processes; default: a new UUIDv7. At most 8,192 bytes,
+	// and never used again in its namespace.
+	RunID string
+	// RunKey is a business key: at most one open run of the workflow has it. Default: none.
+	RunKey string
+	// Queue is "default" by default.
+	Queue string
+	// Priority is 0 (most urgent) to 9, set with the function Priority; nil means 5.
+	Priority *int
+	// StartDelay makes the run available to workers after this time.
+	StartDelay time.Duration
+	// RunTimeout fails the run with type "RunTimeout" this long after its creation; 0 means never.
+	RunTimeout time.Duration
+	// RequestID: the same request has one effect. Default: a new one, kept over the retries of the call.
 	RequestID string
 }
 
-func (o SteerOptions) graceMs() *int64 {
-	if o.Grace == 0 {
+// Priority is for StartOptions: 0 (most urgent) to 9.
+func Priority(priority int) *int { return &priority }
+
+// apply sets what a start request says beside the workflow and its input.
+func (o StartOptions) apply(request *pb.StartRunRequest) {
+	request.RunId = nonEmpty(o.RunID, newID())
+	request.RunKey = o.RunKey
+	request.Queue = o.Queue
+	if o.Priority != nil {
+		priority := int32(*o.Priority)
+		request.Priority = &priority
+	}
+	request.StartDelayMs = milliseconds(o.StartDelay)
+	request.RunTimeoutMs = milliseconds(o.RunTimeout)
+	request.RequestId = nonEmpty(o.RequestID, newID())
+}
+
+// SignalRunOptions change how a signal is sent.
+type SignalRunOptions struct {
+	// RequestID: the same request has one effect. Default: a new one, kept over the retries of the call.
+	RequestID string
+}
+
+// CancelOptions say how a run is cancelled.
+type CancelOptions struct {
+	// Reason stands in the history and in the workflow's *CancelledError.
+	Reason string
+	// Grace is how long the workflow may clean up before its run ends without it. Default 30 s; a negative one is none.
+	Grace time.Duration
+}
+
+// TerminateOptions say why a run is terminated.
+type TerminateOptions struct {
+	// Reason stands in the history.
+	Reason string
+}
+
+// PauseOptions say how a run is paused.
+type PauseOptions struct {
+	// Reason stands in the history.
+	Reason string
+	// Grace is how long running steps may go on before the lease is taken away. Default 30 s; a negative one is none.
+	Grace time.Duration
+}
+
+// ResumeOptions say how a paused run goes on.
+type ResumeOptions struct {
+	// Resolution is needed by a run that was paused for an uncertain effect, and by no other.
+	Resolution *Resolution
+}
+
+// RetryRunOptions say how a failed run is opened again.
+type RetryRunOptions struct {
+	// Reason stands in the history.
+	Reason string
+	// RequestID: the same request has one effect. Default: a new one, kept over the retries of the call.
+	RequestID string
+}
+
+// WatchOptions say where a watch begins.
+type WatchOptions struct {
+	// AfterSeq leaves out the events up to this one. Default: the whole history comes first.
+	AfterSeq int64
+}
+
+// graceMs is nil for the server's default.
+func graceMs(grace time.Duration) *int64 {
+	if grace == 0 {
 		return nil
 	}
-	ms := milliseconds(o.Grace)
+	ms := milliseconds(grace)
 	return &ms
-}
-
-// Resolution says what became of a step whose effect is uncertain.
-type Resolution struct {
-	wire func(Codec) (*pb.Resolution, error)
-}
-
-// RepeatStep runs the step again: that is safe.
-func RepeatStep() *Resolution {
-	return &Resolution{wire: func(Codec) (*pb.Resolution, error) {
-		return &pb.Resolution{Verdict: &pb.Resolution_Repeat{Repeat: &pb.RepeatStep{}}}, nil
-	}}
-}
-
-// CompleteStep says that the effect happened, with this output.
-func CompleteStep(output any) *Resolution {
-	return &Resolution{wire: func(codec Codec) (*pb.Resolution, error) {
-		payload, err := encodePayload(codec, output)
-		if err != nil {
-			return nil, err
-		}
-		if payload == nil {
-			payload = &pb.Payload{}
-		}
-		return &pb.Resolution{Verdict: &pb.Resolution_Complete{Complete: payload}}, nil
-	}}
-}
-
-// FailStep says that the step failed for good.
-func FailStep(reason error) *Resolution {
-	return &Resolution{wire: func(Codec) (*pb.Resolution, error) {
-		return &pb.Resolution{Verdict: &pb.Resolution_Fail{Fail: newFailure(reason)}}, nil
-	}}
 }
 
 // ListFilter selects runs; all conditions that are set must hold.

@@ -69,11 +69,16 @@ func (c *Client) History(ctx context.Context, runID string) iter.Seq2[*pb.Event,
 	}
 }
 
-// Watch returns every event of a run with a higher seq than afterSeq, past ones first, and ends after the run has
-// ended. It goes on behind a cut, and ends without an error when ctx does.
-func (c *Client) Watch(ctx context.Context, runID string, afterSeq int64) iter.Seq2[*pb.Event, error] {
+// Watch returns every event of a run in order, past ones first, and ends after the run has ended. It goes on behind a
+// cut, and ends without an error when ctx does.
+func (c *Client) Watch(ctx context.Context, runID string, options ...WatchOptions) iter.Seq2[*pb.Event, error] {
 	return func(yield func(*pb.Event, error) bool) {
-		watch := &watch{client: c, runID: runID, afterSeq: afterSeq, yield: yield}
+		chosen, err := optional(options)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		watch := &watch{client: c, runID: runID, afterSeq: chosen.AfterSeq, yield: yield}
 		for {
 			err := watch.follow(ctx)
 			if watch.stopped || err == nil || ctx.Err() != nil {

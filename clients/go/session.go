@@ -43,9 +43,10 @@ type session struct {
 	emptied     func()
 	streamEnded func()
 
-	payloadMax   atomic.Int64
-	stepsRunning atomic.Int64
-	health       atomic.Pointer[Health]
+	payloadMax atomic.Int64
+	// functionsRunning counts step functions and workflow branches, for the error of Close.
+	functionsRunning atomic.Int64
+	health           atomic.Pointer[Health]
 }
 
 // sessionOptions say who the worker is and what it can do.

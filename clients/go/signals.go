@@ -8,27 +8,27 @@ import (
 	"github.com/everstep/everstep/clients/go/internal/replay"
 )
 
-// SignalOption changes how a signal is waited for.
-type SignalOption func(*signalOptions)
-
-type signalOptions struct {
-	timeout *time.Duration
-	key     string
+// SignalOptions change how a signal is waited for. The zero value waits for ever.
+type SignalOptions struct {
+	// Timeout gives up after this time, with a *SignalTimeoutError; 0 waits for ever.
+	Timeout time.Duration
+	// NoWait takes a signal that is there, and gives up at once when there is none.
+	NoWait bool
+	// Key is the step key of the wait; default: the signal's name.
+	Key string
 }
 
-// WithSignalTimeout gives up after this time, with a *SignalTimeoutError. Without it Signal waits for ever.
-func WithSignalTimeout(timeout time.Duration) SignalOption {
-	return func(o *signalOptions) { o.timeout = &timeout }
-}
-
-// WithSignalKey names the step key of the wait; default: the signal's name.
-func WithSignalKey(key string) SignalOption {
-	return func(o *signalOptions) { o.key = key }
+// timeout is nil for ever.
+func (o SignalOptions) timeout() *time.Duration {
+	if o.Timeout == 0 && !o.NoWait {
+		return nil
+	}
+	return &o.Timeout
 }
 
 // Signal takes the oldest signal of this name, or waits for it. It returns a *SignalTimeoutError when its timeout came
 // first, and a *CancelledError when the run is cancelled.
-func Signal[T any](ctx Context, name string, options ...SignalOption) (T, error) {
+func Signal[T any](ctx Context, name string, options ...SignalOptions) (T, error) {
 	f, b, begin := prepareSignal[T](ctx, name, options)
 	if err := b.wait(func() { begin(); f.inner.await(b) }); err != nil {
 		var none T
@@ -38,7 +38,7 @@ func Signal[T any](ctx Context, name string, options ...SignalOption) (T, error)
 }
 
 // SignalAsync begins to wait and returns at once, for First.
-func SignalAsync[T any](ctx Context, name string, options ...SignalOption) *Future[T] {
+func SignalAsync[T any](ctx Context, name string, options ...SignalOptions) *Future[T] {
 	f, b, begin := prepareSignal[T](ctx, name, options)
 	if err := b.tell(begin); err != nil {
 		f.inner = failedFuture(b.run, err)
@@ -46,7 +46,7 @@ func SignalAsync[T any](ctx Context, name string, options ...SignalOption) *Futu
 	return f
 }
 
-func prepareSignal[T any](ctx Context, name string, options []SignalOption) (*Future[T], *branch, func()) {
+func prepareSignal[T any](ctx Context, name string, options []SignalOptions) (*Future[T], *branch, func()) {
 	b := ctx.currentBranch()
 	run := b.run
 	f := &Future[T]{inner: &future{run: run}, read: func(payload *pb.Payload) (T, error) {
@@ -54,20 +54,21 @@ func prepareSignal[T any](ctx Context, name string, options []SignalOption) (*Fu
 		err := decodePayload(run.codec(), payload, &value)
 		return value, err
 	}}
-	chosen := signalOptions{key: name}
-	for _, option := range options {
-		option(&chosen)
-	}
-	var invalid error
+	chosen, invalid := optional(options)
 	switch {
 	case name == "":
 		invalid = &InvalidArgumentError{message: "a signal needs a name"}
-	case chosen.timeout != nil && (*chosen.timeout < 0 || *chosen.timeout > delayMax):
-		invalid = &InvalidArgumentError{message: fmt.Sprintf("a timeout is no negative time such as %v", *chosen.timeout)}
+	case chosen.Timeout < 0 || chosen.Timeout > delayMax:
+		invalid = &InvalidArgumentError{
+			message: fmt.Sprintf("a signal's timeout is a time up to %v, not %v", delayMax, chosen.Timeout),
+		}
+	case chosen.Timeout > 0 && chosen.NoWait:
+		invalid = &InvalidArgumentError{message: "a signal has a timeout or NoWait, not both"}
 	}
+	key := nonEmpty(chosen.Key, name)
 	return f, b, func() {
-		run.claim(chosen.key, invalid, f.inner, func(stepKey string) {
-			run.beginSignal(stepKey, name, chosen.timeout, f.inner)
+		run.claim(key, invalid, f.inner, func(stepKey string) {
+			run.beginSignal(stepKey, name, chosen.timeout(), f.inner)
 		})
 	}
 }

@@ -33,7 +33,7 @@ func prepareSleep(ctx Context, key string, d time.Duration) (*Future[struct{}], 
 	f := &Future[struct{}]{inner: &future{run: run}, read: func(*pb.Payload) (struct{}, error) { return struct{}{}, nil }}
 	var invalid error
 	if d < 0 || d > delayMax {
-		invalid = &InvalidArgumentError{message: fmt.Sprintf("a sleep takes no negative time such as %v", d)}
+		invalid = &InvalidArgumentError{message: fmt.Sprintf("a sleep is a time up to %v, not %v", delayMax, d)}
 	}
 	return f, b, func() {
 		run.claim(key, invalid, f.inner, func(stepKey string) { run.beginSleep(stepKey, d, f.inner) })

@@ -19,7 +19,7 @@ type stepCall struct {
 	run     *leaseRun
 	stepKey string
 	fn      stepFunction
-	options stepOptions
+	options chosenStep
 	future  *future
 	// calledAfterCancel: it cleans up, so the cancel neither ends its context nor its retries.
 	calledAfterCancel bool
@@ -27,7 +27,7 @@ type stepCall struct {
 }
 
 // newStepCall: begunBefore says that an earlier lease had begun it, so it is no cleanup.
-func newStepCall(run *leaseRun, stepKey string, fn stepFunction, options stepOptions, f *future, begunBefore bool) *stepCall {
+func newStepCall(run *leaseRun, stepKey string, fn stepFunction, options chosenStep, f *future, begunBefore bool) *stepCall {
 	return &stepCall{
 		run: run, stepKey: stepKey, fn: fn, options: options, future: f,
 		calledAfterCancel: !begunBefore && run.cancelled != nil,
@@ -39,7 +39,7 @@ func (c *stepCall) begin(number int32) {
 		return // paused or draining: the lease is given back, a replay comes here again
 	}
 	a := newAttempt(c, number)
-	if c.options.atMostOnce {
+	if c.options.AtMostOnce {
 		c.submitStart(a, a.call)
 		return
 	}
@@ -78,11 +78,11 @@ func (c *stepCall) submitStart(a *attempt, durable func()) {
 
 func (c *stepCall) startOf(number int32) *pb.StepStart {
 	start := &pb.StepStart{
-		StepKey: c.stepKey, Attempt: number, AtMostOnce: c.options.atMostOnce, Input: c.options.inputPayload,
+		StepKey: c.stepKey, Attempt: number, AtMostOnce: c.options.AtMostOnce, Input: c.options.inputPayload,
 	}
-	if c.options.timeout > 0 {
-		start.TimeoutMs = milliseconds(c.options.timeout) + milliseconds(serverTimeoutSlack)
-		start.RetryPolicy = wirePolicy(c.options.retry, c.options.atMostOnce)
+	if c.options.Timeout > 0 {
+		start.TimeoutMs = milliseconds(c.options.Timeout) + milliseconds(serverTimeoutSlack)
+		start.RetryPolicy = wirePolicy(c.options.Retry, c.options.AtMostOnce)
 	}
 	return start
 }
@@ -116,7 +116,7 @@ func (c *stepCall) succeeded(a *attempt, output *pb.Payload) {
 // returnedError: stopped tells that the error is one of a context that has ended.
 func (c *stepCall) returnedError(a *attempt, failure *pb.Failure, stopped bool) {
 	cancelled := c.run.cancelled
-	if cancelled != nil && stopped && !c.calledAfterCancel && !c.options.atMostOnce {
+	if cancelled != nil && stopped && !c.calledAfterCancel && !c.options.AtMostOnce {
 		c.future.reject(cancelled) // it stopped because it was asked to: that is no failed attempt
 		c.run.planIdleCheck()
 		return
@@ -128,7 +128,7 @@ func (c *stepCall) failed(a *attempt, failure *pb.Failure) {
 	run := c.run
 	failed := &pb.StepFailure{
 		StepKey: c.stepKey, Attempt: a.number, Failure: failure, ElapsedMs: a.elapsed().Milliseconds(),
-		RetryPolicy: wirePolicy(c.options.retry, c.options.atMostOnce),
+		RetryPolicy: wirePolicy(c.options.Retry, c.options.AtMostOnce),
 	}
 	run.outcomesPending++
 	run.submit([]*pb.Change{failStepChange(failed)}, failureBytes(failure), opHandlers{

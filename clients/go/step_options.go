@@ -7,54 +7,39 @@ import (
 	pb "github.com/everstep/everstep/clients/go/everstepv1"
 )
 
-// StepOption changes how a step is run.
-type StepOption func(*stepOptions)
+// StepOptions change how a step is run. The zero value tries it four times, with the server's back-off.
+type StepOptions struct {
+	// Retry says when a failed attempt is tried again; nil means the defaults of RetryOptions, and a single attempt for
+	// a step that may run at most once.
+	Retry *RetryOptions
+	// Timeout bounds each attempt; a longer one fails with type "StepTimeout". 0 means no limit.
+	Timeout time.Duration
+	// AtMostOnce never runs the step twice on a guess: if the worker is lost inside, the run is paused and a person
+	// decides (ResumeOptions).
+	AtMostOnce bool
+	// Input is recorded with the start of the step, for people who read the history.
+	Input any
+}
 
-type stepOptions struct {
-	retry      *RetryPolicy
-	timeout    time.Duration
-	atMostOnce bool
-	input      any
-
+// chosenStep is StepOptions as the session's goroutine needs them: checked, and the input encoded.
+type chosenStep struct {
+	StepOptions
 	inputPayload *pb.Payload
 	// inputFailure fails the attempt: the input could not be encoded.
 	inputFailure *pb.Failure
 	invalid      error
 }
 
-// WithRetry says when a failed attempt is tried again.
-func WithRetry(policy RetryPolicy) StepOption {
-	return func(o *stepOptions) { o.retry = &policy }
-}
-
-// WithTimeout bounds each attempt; a longer one fails with type "StepTimeout".
-func WithTimeout(timeout time.Duration) StepOption {
-	return func(o *stepOptions) {
-		o.timeout = timeout
-		if timeout <= 0 {
-			o.invalid = &InvalidArgumentError{message: fmt.Sprintf("a step's timeout is more than nothing, not %v", timeout)}
+func chooseStep(run *leaseRun, key string, options []StepOptions) (chosen chosenStep) {
+	chosen.StepOptions, chosen.invalid = optional(options)
+	if chosen.Timeout < 0 || chosen.Timeout > delayMax {
+		chosen.invalid = &InvalidArgumentError{
+			message: fmt.Sprintf("a step's timeout is a time up to %v, not %v", delayMax, chosen.Timeout),
 		}
 	}
-}
-
-// AtMostOnce never runs the step twice on a guess: if the worker is lost inside, the run is paused and a person decides.
-func AtMostOnce() StepOption {
-	return func(o *stepOptions) { o.atMostOnce = true }
-}
-
-// WithInput records a value with the start of the step, for people who read the history.
-func WithInput(input any) StepOption {
-	return func(o *stepOptions) { o.input = input }
-}
-
-func newStepOptions(run *leaseRun, key string, options []StepOption) stepOptions {
-	var chosen stepOptions
-	for _, option := range options {
-		option(&chosen)
-	}
-	if chosen.input != nil {
+	if chosen.Input != nil {
 		what := "the input of step " + quote(key)
-		payload, err := encodeWithin(run.codec(), chosen.input, what, run.session.payloadBytesMax())
+		payload, err := encodeWithin(run.codec(), chosen.Input, what, run.session.payloadBytesMax())
 		if err != nil {
 			chosen.inputFailure = newFailure(err)
 		}

@@ -16,7 +16,7 @@ import (
 //
 // The key names the result in the history. A repeated key becomes "key#2", "key#3" in call order, so keys may not end
 // in "#" and digits.
-func Step[T any](ctx Context, key string, fn func(context.Context) (T, error), options ...StepOption) (T, error) {
+func Step[T any](ctx Context, key string, fn func(context.Context) (T, error), options ...StepOptions) (T, error) {
 	f, b, begin := prepareStep(ctx, key, fn, options)
 	if err := b.wait(func() { begin(); f.inner.await(b) }); err != nil {
 		var none T
@@ -26,13 +26,13 @@ func Step[T any](ctx Context, key string, fn func(context.Context) (T, error), o
 }
 
 // Do is Step for a function without a result.
-func Do(ctx Context, key string, fn func(context.Context) error, options ...StepOption) error {
+func Do(ctx Context, key string, fn func(context.Context) error, options ...StepOptions) error {
 	_, err := Step(ctx, key, func(ctx context.Context) (any, error) { return nil, fn(ctx) }, options...)
 	return err
 }
 
 // StepAsync begins a step and returns at once; Future.Get waits for its result.
-func StepAsync[T any](ctx Context, key string, fn func(context.Context) (T, error), options ...StepOption) *Future[T] {
+func StepAsync[T any](ctx Context, key string, fn func(context.Context) (T, error), options ...StepOptions) *Future[T] {
 	f, b, begin := prepareStep(ctx, key, fn, options)
 	if err := b.tell(begin); err != nil {
 		f.inner = failedFuture(b.run, err)
@@ -40,7 +40,7 @@ func StepAsync[T any](ctx Context, key string, fn func(context.Context) (T, erro
 	return f
 }
 
-func prepareStep[T any](ctx Context, key string, fn func(context.Context) (T, error), options []StepOption) (*Future[T], *branch, func()) {
+func prepareStep[T any](ctx Context, key string, fn func(context.Context) (T, error), options []StepOptions) (*Future[T], *branch, func()) {
 	b := ctx.currentBranch()
 	run := b.run
 	f := &Future[T]{inner: &future{run: run}, read: func(payload *pb.Payload) (T, error) {
@@ -55,7 +55,7 @@ func prepareStep[T any](ctx Context, key string, fn func(context.Context) (T, er
 		}
 		return encodeWithin(run.codec(), value, "the result of step "+quote(stepKey), run.session.payloadBytesMax())
 	}
-	chosen := newStepOptions(run, key, options)
+	chosen := chooseStep(run, key, options)
 	return f, b, func() {
 		run.claim(key, chosen.invalid, f.inner, func(stepKey string) { run.beginStep(stepKey, call, chosen, f.inner) })
 	}
@@ -83,7 +83,7 @@ func (r *leaseRun) claim(key string, invalid error, f *future, begin func(stepKe
 	begin(stepKey)
 }
 
-func (r *leaseRun) beginStep(stepKey string, fn stepFunction, options stepOptions, f *future) {
+func (r *leaseRun) beginStep(stepKey string, fn stepFunction, options chosenStep, f *future) {
 	entry := r.journal.Find(stepKey)
 	begunBefore := entry != nil
 	newCall := func() *stepCall { return newStepCall(r, stepKey, fn, options, f, begunBefore) }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,7 @@ type WorkerOptions struct {
 	Capacity int
 	// Paused begins with a capacity of 0, until SetCapacity.
 	Paused bool
-	// Namespace is "default" by default.
+	// Namespace is EVERSTEP_NAMESPACE by default, else "default".
 	Namespace string
 	// Codec is JSON by default.
 	Codec Codec
@@ -46,7 +47,7 @@ type Worker struct {
 	session      *session
 	drainTimeout time.Duration
 	start        sync.Once
-	started      chan struct{}
+	started      atomic.Bool
 	closing      sync.Once
 }
 
@@ -91,7 +92,7 @@ func newWorker(options WorkerOptions, t transport, random func() float64) (*Work
 		instanceID: newID(),
 		identity:   nonEmpty(options.Identity, systemIdentity()),
 		buildID:    options.BuildID,
-		namespace:  options.Namespace,
+		namespace:  nonEmpty(options.Namespace, os.Getenv("EVERSTEP_NAMESPACE")),
 		queues:     options.Queues,
 		bodies:     bodies,
 		capacity:   capacity,
@@ -108,22 +109,24 @@ func newWorker(options WorkerOptions, t transport, random func() float64) (*Work
 	if drainTimeout == 0 {
 		drainTimeout = drainTimeoutDefault
 	}
-	return &Worker{
-		session: newSession(t, random, chosen), drainTimeout: drainTimeout, started: make(chan struct{}),
-	}, nil
+	return &Worker{session: newSession(t, random, chosen), drainTimeout: drainTimeout}, nil
 }
 
 // Start begins to work and returns; Close or Abort ends it. A second call changes nothing.
 func (w *Worker) Start() {
 	w.start.Do(func() {
 		w.session.start()
-		close(w.started)
+		w.started.Store(true)
 	})
 }
 
-// Run works until ctx ends, then drains for up to DrainTimeout. It returns what Close does.
+// Run works until ctx ends, then drains for up to DrainTimeout. It returns what Close does. Give it a context that ends
+// at SIGTERM (signal.NotifyContext), and a deployment loses no work.
 func (w *Worker) Run(ctx context.Context) error {
 	w.Start()
+	if !w.wasStarted() {
+		return nil
+	}
 	select {
 	case <-ctx.Done():
 	case <-w.session.loop.over:
@@ -135,10 +138,10 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // Close takes no more work, lets running steps finish, gives the runs back, says goodbye and ends. Steps that still run
-// when ctx ends are aborted and run again elsewhere. When Close has returned, no goroutine of the worker is left; its
-// error names step functions that go on although their context has ended.
+// when ctx ends are aborted and run again elsewhere. When Close has returned nil, no goroutine of the worker is left; its
+// error counts the functions that go on although their context has ended. A worker that was closed cannot be started.
 func (w *Worker) Close(ctx context.Context) error {
-	if !w.isStarted() {
+	if !w.wasStarted() {
 		return nil
 	}
 	w.closing.Do(func() { w.session.drain(ctx) })
@@ -147,20 +150,17 @@ func (w *Worker) Close(ctx context.Context) error {
 
 // Abort ends at once: the contexts of step functions end, and their runs go on elsewhere when their leases have ended.
 func (w *Worker) Abort() error {
-	if !w.isStarted() {
+	if !w.wasStarted() {
 		return nil
 	}
 	w.session.close()
 	return w.unwound()
 }
 
-func (w *Worker) isStarted() bool {
-	select {
-	case <-w.started:
-		return true
-	default:
-		return false
-	}
+// wasStarted is false for a worker that never was; then it never will be.
+func (w *Worker) wasStarted() bool {
+	w.start.Do(func() {})
+	return w.started.Load()
 }
 
 // unwound waits for the goroutines of streams, branches and step functions, all of which were told to end.
@@ -177,8 +177,8 @@ func (w *Worker) unwound() error {
 	case <-ended:
 		return nil
 	case <-patience.C:
-		return fmt.Errorf("everstep: the worker is closed, but %d step functions go on although their context has ended",
-			w.session.stepsRunning.Load())
+		return fmt.Errorf("everstep: the worker is closed, but %d functions go on although their context has ended",
+			w.session.functionsRunning.Load())
 	}
 }
 

@@ -26,17 +26,17 @@ func NewWorkflow[Input, Output any](name string, run func(ctx Context, input Inp
 func (w *Workflow[Input, Output]) Name() string { return w.name }
 
 // Start starts a run of this workflow; see Client.Start.
-func (w *Workflow[Input, Output]) Start(ctx context.Context, client *Client, input Input, options ...StartOption) (*TypedRun[Output], error) {
+func (w *Workflow[Input, Output]) Start(ctx context.Context, client *Client, input Input, options ...StartOptions) (*TypedRunHandle[Output], error) {
 	run, err := client.Start(ctx, w.name, input, options...)
 	if err != nil {
 		return nil, err
 	}
-	return &TypedRun[Output]{Run: run}, nil
+	return &TypedRunHandle[Output]{RunHandle: run}, nil
 }
 
 // Handle stands for a run of this workflow that was started elsewhere; it asks the server nothing.
-func (w *Workflow[Input, Output]) Handle(client *Client, runID string) *TypedRun[Output] {
-	return &TypedRun[Output]{Run: client.Handle(runID)}
+func (w *Workflow[Input, Output]) Handle(client *Client, runID string) *TypedRunHandle[Output] {
+	return &TypedRunHandle[Output]{RunHandle: client.Handle(runID)}
 }
 
 // AnyWorkflow is a Workflow of any types.

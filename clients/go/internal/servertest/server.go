@@ -24,6 +24,8 @@ type Options struct {
 	Listen string
 	// LeaseTTL is for example "3s"; default: the server's.
 	LeaseTTL string
+	// APIKey is wanted on every call; default: none.
+	APIKey string
 }
 
 // Server is a running process.
@@ -46,6 +48,9 @@ func Start(options Options) (*Server, error) {
 	args := []string{main, "serve", "--db", options.File, "--listen", listen, "--log-level", "error"}
 	if options.LeaseTTL != "" {
 		args = append(args, "--lease-ttl", options.LeaseTTL)
+	}
+	if options.APIKey != "" {
+		args = append(args, "--api-key", options.APIKey)
 	}
 	server := &Server{process: exec.Command(node, args...), stderr: &strings.Builder{}}
 	server.process.Stderr = server.stderr

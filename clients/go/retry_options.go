@@ -16,17 +16,17 @@ const (
 	Fixed
 )
 
-// Unlimited attempts, for RetryPolicy.MaxAttempts.
+// Unlimited attempts, for RetryOptions.MaxAttempts.
 const Unlimited = -1
 
-// RetryPolicy says when a failed attempt of a step is tried again. Zero fields mean the defaults. The server decides,
-// with the policy that came with the failure, so a policy may be changed while runs are open.
-type RetryPolicy struct {
+// RetryOptions say when a failed attempt of a step is tried again. Zero fields mean the defaults. The server decides,
+// with the policy that came with the failure, so it may be changed while runs are open.
+type RetryOptions struct {
 	// MaxAttempts counts the first attempt, too. Default 4; Unlimited for no limit.
 	MaxAttempts int
 	// Backoff is Exponential by default.
 	Backoff Backoff
-	// InitialDelay comes after the first failed attempt. Default 1 s.
+	// InitialDelay comes after the first failed attempt. Default 1 s; Delays can say 0.
 	InitialDelay time.Duration
 	// Factor is the growth of the exponential back-off. Default 2.
 	Factor float64
@@ -44,12 +44,12 @@ type RetryPolicy struct {
 
 // wirePolicy returns nil for the server's default. A step that may run at most once is not repeated unless the code
 // asks for it.
-func wirePolicy(policy *RetryPolicy, atMostOnce bool) *pb.RetryPolicy {
+func wirePolicy(policy *RetryOptions, atMostOnce bool) *pb.RetryPolicy {
 	if policy == nil {
 		if !atMostOnce {
 			return nil
 		}
-		policy = &RetryPolicy{MaxAttempts: 1}
+		policy = &RetryOptions{MaxAttempts: 1}
 	}
 	wire := &pb.RetryPolicy{
 		Backoff:           backoffKind(policy),
@@ -80,7 +80,7 @@ func wirePolicy(policy *RetryPolicy, atMostOnce bool) *pb.RetryPolicy {
 	return wire
 }
 
-func backoffKind(policy *RetryPolicy) pb.BackoffKind {
+func backoffKind(policy *RetryOptions) pb.BackoffKind {
 	switch {
 	case len(policy.Delays) > 0:
 		return pb.BackoffKind_BACKOFF_KIND_LISTED

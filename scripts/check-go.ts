@@ -1,0 +1,90 @@
+// The Go SDK: format, vet, and its tests with the race detector, which start servers of this checkout. Without Go it is
+// skipped, and that is said; with CI=true it fails.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+const ci = process.env.CI === "true";
+
+export function checkGo(root: string): Outcome {
+  const folder = join(root, "clients", "go");
+  const goroot = run(folder, ["go", "env", "GOROOT"]);
+  if (goroot.status !== 0) return missing("no go here");
+  const gofmt = run(folder, [join(goroot.stdout.trim(), "bin", "gofmt"), "-l", "."]);
+  const vet = run(folder, ["go", "vet", "./..."]);
+  const outcomes = [
+    part("go format", gofmt.status === 0 && gofmt.stdout === "", gofmt.stdout + gofmt.stderr),
+    part("go vet", vet.status === 0, vet.stdout + vet.stderr),
+    tests(folder),
+  ];
+  return {
+    passed: outcomes.reduce((sum, outcome) => sum + outcome.passed, 0),
+    failed: outcomes.reduce((sum, outcome) => sum + outcome.failed, 0),
+  };
+}
+
+/** The race detector needs a C compiler; a machine that has only Go runs the tests without it. */
+function tests(folder: string): Outcome {
+  const races = run(folder, ["go", "env", "CGO_ENABLED"]).stdout.trim() === "1";
+  if (!races && ci) return part("go test", false, "CI=true, and no C compiler for the race detector\n");
+  if (!races) console.log("-- go test: WITHOUT the race detector, which needs a C compiler");
+  const command = ["go", "test", ...(races ? ["-race"] : []), "-count=1", "-json", "./..."];
+  console.log(`-- go test: ${command.join(" ")}`);
+  const { status, stdout, stderr, seconds } = run(folder, command);
+  const { passed, failed, skipped, text } = readEvents(stdout);
+  process.stdout.write(skipped);
+  const broken = status === 0 || failed > 0 ? failed : 1; // what does not compile has no tests that fail
+  if (broken > 0) process.stdout.write(text + stderr);
+  console.log(`-- go test: ${broken === 0 ? `ok, ${passed} passed` : "FAILED"} in ${seconds.toFixed(1)} s`);
+  return { passed, failed: broken };
+}
+
+interface TestEvent {
+  readonly Action: string;
+  readonly Package?: string;
+  readonly Test?: string;
+  readonly Output?: string;
+}
+
+/** Counts the tests, and keeps what skipped ones, failed ones and broken packages have said. */
+function readEvents(lines: string): Outcome & { readonly skipped: string; readonly text: string } {
+  const outputs = new Map<string, string>();
+  let passed = 0;
+  let failed = 0;
+  let skipped = "";
+  let text = "";
+  for (const line of lines.split("\n")) {
+    if (!line.startsWith("{")) continue;
+    const event = JSON.parse(line) as TestEvent;
+    const name = `${event.Package ?? ""} ${event.Test ?? ""}`;
+    if (event.Output !== undefined) outputs.set(name, (outputs.get(name) ?? "") + event.Output);
+    if (event.Action === "pass" && event.Test !== undefined) passed++;
+    if (event.Action === "skip" && event.Test !== undefined) skipped += outputs.get(name) ?? "";
+    if (event.Action !== "fail" && event.Action !== "build-fail") continue;
+    if (event.Test !== undefined) failed++;
+    text += outputs.get(name) ?? "";
+  }
+  return { passed, failed, skipped, text };
+}
+
+function part(name: string, ok: boolean, text: string): Outcome {
+  if (!ok) process.stdout.write(text);
+  console.log(`-- ${name}: ${ok ? "ok" : "FAILED"}`);
+  return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+function missing(why: string): Outcome {
+  console.log(`-- go: ${ci ? "FAILED, CI=true and" : "SKIPPED,"} ${why}`);
+  return { passed: 0, failed: ci ? 1 : 0 };
+}
+
+function run(cwd: string, command: string[]) {
+  const startedAt = performance.now();
+  const result = spawnSync(command[0]!, command.slice(1), { cwd, encoding: "utf8", maxBuffer: 512 * 1024 * 1024 });
+  const seconds = (performance.now() - startedAt) / 1_000;
+  return { status: result.status, stdout: result.stdout ?? "", stderr: result.stderr ?? "", seconds };
+}
