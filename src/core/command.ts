@@ -97,6 +97,15 @@ export type Change =
   | { readonly type: "SetTimer"; readonly stepKey: string; readonly delayMs: number; readonly signalName: string }
   | { readonly type: "CancelTimer"; readonly stepKey: string }
   | { readonly type: "ConsumeSignal"; readonly stepKey: string; readonly name: string }
+  | {
+      /** A worker gives up a failed attempt and its lease, and comes back after the delay, or learns that it may not. */
+      readonly type: "BackOff";
+      readonly stepKey: string;
+      /** The retries that the worker says it has had; the history is believed when it knows of more. */
+      readonly retryCount: number;
+      readonly retriesMax: number;
+      readonly policy: RetryPolicy;
+    }
   | { readonly type: "SuspendRun"; readonly awaits: readonly Await[]; readonly noticesSeen: number }
   | { readonly type: "CompleteRun"; readonly output: Payload | undefined }
   | { readonly type: "FailRun"; readonly failure: Failure; readonly failedSteps: readonly string[] }
@@ -141,6 +150,17 @@ export interface RetryRun {
   readonly requestId: string;
 }
 
+/** A timer that needs no lease: anybody may set it. */
+export interface AddTimer {
+  readonly type: "AddTimer";
+  readonly firesAtMs: number;
+}
+
+/** The oldest open signal, of any name: reserved for the holder of the lease, or consumed when nobody holds one. */
+export interface TakeSignal {
+  readonly type: "TakeSignal";
+}
+
 /** A stored instant has come. Ignored when what it stood for is gone. */
 export interface DeadlineDue {
   readonly type: "DeadlineDue";
@@ -160,4 +180,6 @@ export type RunCommand =
   | PauseRun
   | ResumeRun
   | RetryRun
+  | AddTimer
+  | TakeSignal
   | DeadlineDue;

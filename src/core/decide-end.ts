@@ -1,5 +1,6 @@
 import type { Change } from "./command.ts";
 import { type ChangeContext, type ChangeDecision, opColumns, recorded } from "./decide-step.ts";
+import { consumeReserved } from "./decide-signal.ts";
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import type { RunState } from "./state.ts";
@@ -13,10 +14,15 @@ export function decideEnd(
   change: ChangeOf<"CompleteRun"> | ChangeOf<"FailRun"> | ChangeOf<"CancelledRun">,
   context: ChangeContext,
 ): ChangeDecision {
+  const consumed = change.type === "CancelledRun" ? [] : consumeReserved(state, context);
   const ended: RunEvent = context.next("LeaseEnded", { reason: "DONE" }, opColumns(context, {}));
   switch (change.type) {
     case "CompleteRun":
-      return recorded([ended, context.next("RunCompleted", undefined, opColumns(context, { payload: change.output }))]);
+      return recorded([
+        ...consumed,
+        ended,
+        context.next("RunCompleted", undefined, opColumns(context, { payload: change.output })),
+      ]);
     case "FailRun": {
       const unknown = change.failedSteps.find((key) => state.steps.get(key)?.status !== "failed");
       if (unknown !== undefined) {
@@ -24,7 +30,7 @@ export function decideEnd(
       }
       const { failure, failedSteps } = change;
       const detail = failedSteps.length === 0 ? { failure } : { failure, failedSteps };
-      return recorded([ended, context.next("RunFailed", detail, opColumns(context, {}))]);
+      return recorded([...consumed, ended, context.next("RunFailed", detail, opColumns(context, {}))]);
     }
     case "CancelledRun": {
       if (state.cancel === undefined) return refuse("INVALID_STATE", "no cancel was requested");
@@ -36,6 +42,7 @@ export function decideEnd(
 
 /** Changes that end the lease must be the last of their op. */
 export const endingChanges: ReadonlySet<Change["type"]> = new Set([
+  "BackOff",
   "SuspendRun",
   "CompleteRun",
   "FailRun",

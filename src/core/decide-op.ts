@@ -8,7 +8,7 @@ import {
   decideFailStep,
   decideStartStep,
 } from "./decide-step.ts";
-import { decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend } from "./decide-wait.ts";
+import { decideBackOff, decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend } from "./decide-wait.ts";
 import { type ChangeNote, type DecideContext, type Decision, noStarts, sequence } from "./decision.ts";
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
@@ -116,6 +116,8 @@ function decideChange(state: RunState, change: Change, context: ChangeContext): 
       return decideCancelTimer(state, change, context);
     case "ConsumeSignal":
       return decideConsumeSignal(state, change, context);
+    case "BackOff":
+      return decideBackOff(state, change, context);
     case "SuspendRun":
       return decideSuspend(state, change, context);
     case "CompleteRun":

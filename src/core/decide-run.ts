@@ -1,10 +1,9 @@
-import type { CancelRun, PauseRun, ResumeRun, RetryRun, SignalRun, StartRun, TerminateRun } from "./command.ts";
+import type { CancelRun, PauseRun, ResumeRun, RetryRun, StartRun, TerminateRun } from "./command.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, newEvent, sequence } from "./decision.ts";
 import { type Refusal, refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
-import { atHistoryLimit, historyLimit } from "./history-limit.ts";
+import { historyLimit } from "./history-limit.ts";
 import { openStarts } from "./open-starts.ts";
-import { payloadBytes } from "./payload.ts";
 import { finalStatuses, type RunState } from "./state.ts";
 
 // What callers and operators ask of a run. Idempotent by state: asking twice changes nothing the second time.
@@ -34,24 +33,6 @@ export function closed(state: RunState): Refusal {
 
 export function isOpen(state: RunState): boolean {
   return !finalStatuses.has(state.status);
-}
-
-export function decideSignal(state: RunState, command: SignalRun, context: DecideContext): Accepted | Refusal {
-  const known = command.requestId === "" ? undefined : state.signalRequests.get(command.requestId);
-  if (known !== undefined) return alreadyApplied([{ kind: "signal", index: 0, signalSeq: known }]);
-  if (!isOpen(state)) return closed(state);
-  if (state.signals.length >= context.limits.openSignalsMax) {
-    return refuse("HISTORY_LIMIT", `run has ${state.signals.length} open signals, the limit`, { field: "name" });
-  }
-  if (atHistoryLimit(state, context, payloadBytes(command.payload))) return historyLimit(state);
-  const event = newEvent(
-    "SignalReceived",
-    state.lastSeq + 1,
-    context.nowMs,
-    { name: command.name, ...(command.requestId === "" ? {} : { requestId: command.requestId }) },
-    { payload: command.payload },
-  );
-  return accept([event], [{ kind: "signal", index: 0, signalSeq: event.seq }]);
 }
 
 /** Durable first: the worker is told after the commit. A run that no worker ever had ends at once. */

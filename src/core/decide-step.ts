@@ -1,10 +1,12 @@
 import { nextAttemptDelayMs } from "./backoff.ts";
 import type { Change } from "./command.ts";
 import type { ChangeNote, DecideContext, EventMore, sequence } from "./decision.ts";
+import { consumeReserved } from "./decide-signal.ts";
 import { type Refusal, refuse } from "./errors.ts";
 import type { RetryPolicy, RunEvent } from "./event.ts";
 import type { Failure } from "./failure.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";
+import { startedEvent } from "./open-starts.ts";
 import { payloadBytes, samePayload } from "./payload.ts";
 import type { PendingStart, RunState, StepState } from "./state.ts";
 
@@ -62,20 +64,19 @@ export function decideStartStep(
   }
   if (state.pauseDeadlineAtMs !== 0) return refuse("RUN_PAUSED", "the run is being paused and takes no new steps");
   if (atHistoryLimit(state, context, payloadBytes(change.input))) return historyLimit(state);
-  return {
-    kind: "start",
-    stepKey: change.stepKey,
-    start: {
-      attempt,
-      startedAtMs: context.nowMs,
-      atMostOnce: change.atMostOnce,
-      timeoutMs: change.timeoutMs,
-      retryPolicy: change.retryPolicy,
-      input: change.input,
-      opId: context.opId,
-      opDigest: context.opDigest,
-    },
+  const start: PendingStart = {
+    attempt,
+    startedAtMs: context.nowMs,
+    atMostOnce: change.atMostOnce,
+    timeoutMs: change.timeoutMs,
+    retryPolicy: change.retryPolicy,
+    input: change.input,
+    opId: context.opId,
+    opDigest: context.opDigest,
   };
+  // A completion has no room for the input: a start that brings one is an event of its own.
+  if (change.input !== undefined) return recorded([startedEvent(change.stepKey, start, context.epoch, context.next)]);
+  return { kind: "start", stepKey: change.stepKey, start };
 }
 
 export function decideCompleteStep(
@@ -97,6 +98,7 @@ export function decideCompleteStep(
   if (isNew && atHistoryLimit(state, context, payloadBytes(change.output))) return historyLimit(state);
   const attempt = change.attempt !== 0 ? change.attempt : currentAttempt(step, pending);
   const startedAtMs = startOf(step, pending, attempt, context.nowMs - change.elapsedMs);
+  const consumed = consumeReserved(state, context);
   const event = context.next("StepCompleted", attempt === 1 ? undefined : { attempt }, {
     stepKey: change.stepKey,
     startedAtMs,
@@ -105,7 +107,7 @@ export function decideCompleteStep(
     opId: context.opId,
     opDigest: context.opDigest,
   });
-  return recorded([event]);
+  return recorded(consumed.length === 0 ? [event] : [...consumed, event]);
 }
 
 export function decideFailStep(state: RunState, change: ChangeOf<"FailStep">, context: ChangeContext): ChangeDecision {

@@ -1,8 +1,13 @@
-import type { Change } from "./command.ts";
+import { nextAttemptDelayMs } from "./backoff.ts";
+import type { AddTimer, Change } from "./command.ts";
+import { closed, corrupt, isOpen } from "./decide-run.ts";
 import { type ChangeContext, type ChangeDecision, opColumns, recorded, unchanged } from "./decide-step.ts";
-import { refuse } from "./errors.ts";
+import { type Refusal, refuse } from "./errors.ts";
 import type { Await, RunEvent } from "./event.ts";
 import { awaitedIsThere } from "./evolve-wait.ts";
+import { consumeReserved, serverKey } from "./decide-signal.ts";
+import { type Accepted, accept, type DecideContext, sequence } from "./decision.ts";
+import type { Failure } from "./failure.ts";
 import { unreachable } from "./unreachable.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";
 import type { RunState } from "./state.ts";
@@ -30,6 +35,60 @@ export function decideSetTimer(state: RunState, change: ChangeOf<"SetTimer">, co
   const detail = change.signalName === "" ? { firesAtMs } : { firesAtMs, signalName: change.signalName };
   const event = context.next("TimerSet", detail, opColumns(context, { stepKey: change.stepKey }));
   return recorded([event], { kind: "timer", index: context.index, firesAtMs });
+}
+
+/** A timer that anybody may set, under a key that the server makes. */
+export function decideAddTimer(state: RunState, command: AddTimer, context: DecideContext): Accepted | Refusal {
+  if (!isOpen(state)) return closed(state);
+  if (state.pauseReason === "CORRUPT_HISTORY") return corrupt(state);
+  if (state.timers.size >= context.limits.pendingTimersMax) {
+    return refuse("HISTORY_LIMIT", `run has ${state.timers.size} pending timers, the limit`);
+  }
+  if (atHistoryLimit(state, context, 0)) return historyLimit(state);
+  const { firesAtMs } = command;
+  const next = sequence(state, context.nowMs);
+  const event = next("TimerSet", { firesAtMs }, { stepKey: serverKey(state.lastSeq + 1) });
+  return accept([event], [{ kind: "stored", index: 0, seq: event.seq }]);
+}
+
+/**
+ * One failed attempt, a timer, and the lease given up, in one commit. Its count is the larger of what the worker says
+ * and what the history knows: a worker that lost its memory does not retry for ever. Nothing changes when the retries
+ * are used up.
+ */
+export function decideBackOff(state: RunState, change: ChangeOf<"BackOff">, context: ChangeContext): ChangeDecision {
+  const { index } = context;
+  const step = state.steps.get(change.stepKey);
+  if (step !== undefined && step.kind !== "function") {
+    return refuse("STEP_KIND_MISMATCH", `"${change.stepKey}" is a ${step.kind} in the history`, { field: "step_key" });
+  }
+  if (step?.status === "completed") {
+    return refuse("STEP_COMPLETED", `step "${change.stepKey}" has a result`, { field: "step_key" });
+  }
+  // An attempt that this lease has already recorded as failed is the one that is retried now.
+  const recordedHere = step?.status === "retrying" && step.seq > state.grantedSeq;
+  const failedAttempt = step?.failedAttempt ?? 0;
+  const attempt = recordedHere ? failedAttempt : failedAttempt + 1;
+  const count = Math.max(change.retryCount, attempt);
+  if (step?.status === "failed" || count > change.retriesMax) {
+    return { kind: "unchanged", note: { kind: "exhausted", index, attempt } };
+  }
+  if (atHistoryLimit(state, context, 0)) return historyLimit(state);
+  const failure: Failure = { type: "Error", message: "the worker asked for a retry" };
+  const delayMs = nextAttemptDelayMs({ ...change.policy, maxAttempts: 0 }, count, failure, 0, 0) ?? 0;
+  const firesAtMs = context.nowMs + delayMs;
+  const events: RunEvent[] = [];
+  if (!recordedHere) {
+    const more = opColumns(context, { stepKey: change.stepKey, startedAtMs: step?.startedAtMs ?? 0 });
+    events.push(context.next("StepAttemptFailed", { attempt, failure, retryAtMs: firesAtMs }, more));
+  }
+  const stepKey = serverKey(state.lastSeq + events.length + 1);
+  events.push(
+    context.next("TimerSet", { firesAtMs }, opColumns(context, { stepKey })),
+    context.next("RunSuspended", { awaits: [{ kind: "timer", stepKey }] }, opColumns(context, {})),
+    context.next("LeaseEnded", { reason: "SUSPENDED" }, opColumns(context, {})),
+  );
+  return recorded(events, { kind: "timer", index, firesAtMs });
 }
 
 export function decideCancelTimer(
@@ -84,7 +143,8 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
     const problem = unknownAwait(state, awaited);
     if (problem !== undefined) return refuse("INVALID", problem, { field: "awaits" });
   }
-  const running = runningHere(state);
+  // Who awaits anything has no steps that this process could know of: the seed's workers suspend in the middle of one.
+  const running = change.awaits.some(({ kind }) => kind === "any") ? undefined : runningHere(state);
   if (running !== undefined) {
     return refuse("INVALID_STATE", `step "${running}" is running; a run suspends only while none is`);
   }
@@ -94,6 +154,7 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
     return refuse("NOTICES_PENDING", "something awaited is already there", { retryAfterMs: 0 });
   }
   const events: RunEvent[] = [
+    ...consumeReserved(state, context),
     context.next(
       "RunSuspended",
       { awaits: change.awaits, ...(cancelUnseen ? { cancelUnseen } : {}) },
@@ -129,6 +190,8 @@ function unknownAwait(state: RunState, awaited: Await): string | undefined {
       return state.steps.get(awaited.stepKey)?.status === "retrying"
         ? undefined
         : `no retry is planned for the step key "${awaited.stepKey}"`;
+    case "any":
+      return undefined;
     default:
       return unreachable(awaited);
   }

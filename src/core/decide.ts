@@ -2,7 +2,9 @@ import type { RunCommand } from "./command.ts";
 import { decideDeadline } from "./decide-deadline.ts";
 import { decideEndLease, decideExtend, decideGrant, decideRelease } from "./decide-lease.ts";
 import { decideOp } from "./decide-op.ts";
-import { decideCancel, decidePause, decideResume, decideRetry, decideSignal, decideTerminate } from "./decide-run.ts";
+import { decideCancel, decidePause, decideResume, decideRetry, decideTerminate } from "./decide-run.ts";
+import { decideSignal, decideTakeSignal } from "./decide-signal.ts";
+import { decideAddTimer } from "./decide-wait.ts";
 import type { DecideContext, Decision } from "./decision.ts";
 import { unreachable } from "./unreachable.ts";
 import type { RunState } from "./state.ts";
@@ -35,6 +37,10 @@ export function decide(state: RunState, command: RunCommand, context: DecideCont
       return decideResume(state, command, context);
     case "RetryRun":
       return decideRetry(state, command, context);
+    case "AddTimer":
+      return decideAddTimer(state, command, context);
+    case "TakeSignal":
+      return decideTakeSignal(state, command, context);
     case "DeadlineDue":
       return decideDeadline(state, command, context);
     default:

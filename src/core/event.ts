@@ -31,6 +31,7 @@ export const eventTypes = {
   RunCancelled: 23,
   RunTerminated: 24,
   RunReopened: 25,
+  SignalReserved: 26,
 } as const;
 export type EventTypeName = keyof typeof eventTypes;
 
@@ -63,7 +64,9 @@ export type PauseReason = (typeof pauseReasons)[number];
 export type Await =
   | { readonly kind: "timer"; readonly stepKey: string }
   | { readonly kind: "signal"; readonly name: string }
-  | { readonly kind: "retry"; readonly stepKey: string };
+  | { readonly kind: "retry"; readonly stepKey: string }
+  /** The next signal of any name or the next timer that fires, counted from the grant. */
+  | { readonly kind: "any" };
 
 /** What each type keeps in `detail`: JSON-serialisable, defaults left out. */
 export interface EventDetails {
@@ -117,6 +120,8 @@ export interface EventDetails {
   RunFailed: { failure: Failure; failedSteps?: readonly string[] };
   RunCancelled: { reason?: string };
   RunTerminated: { reason?: string };
+  /** Taken by the holder of the lease; consumed by its next result, free again when the lease ends without one. */
+  SignalReserved: { signalSeq: number; name: string };
   RunReopened: { voidedSteps: readonly string[]; timeoutAtMs?: number; reason?: string; requestId?: string };
 }
 

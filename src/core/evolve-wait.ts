@@ -22,7 +22,7 @@ export function timerFired(state: RunState, event: EventOf<"TimerFired">): void 
   const step = state.steps.get(event.stepKey) ?? freshStep;
   state.timers.delete(event.stepKey);
   state.steps.set(event.stepKey, { ...step, status: "completed", seq: event.seq });
-  state.stepsCompleted += 1;
+  state.timerFiredSeq = event.seq;
   if (state.status === "WAITING" && awaitsTimer(state, event.stepKey)) enqueue(state, event.atMs);
 }
 
@@ -42,6 +42,9 @@ export function signalReceived(state: RunState, event: EventOf<"SignalReceived">
 export function signalConsumed(state: RunState, event: EventOf<"SignalConsumed">): void {
   const { signalSeq, name } = event.detail;
   state.signals = state.signals.filter((signal) => signal.seq !== signalSeq);
+  if (state.reservedSignals.length > 0) {
+    state.reservedSignals = state.reservedSignals.filter((signal) => signal.seq !== signalSeq);
+  }
   state.timers.delete(event.stepKey);
   state.steps.set(event.stepKey, {
     ...freshStep,
@@ -51,8 +54,20 @@ export function signalConsumed(state: RunState, event: EventOf<"SignalConsumed">
     signalName: name,
     signalSeq,
   });
-  state.stepsCompleted += 1;
   progress(state);
+}
+
+export function signalReserved(state: RunState, event: EventOf<"SignalReserved">): void {
+  const { signalSeq, name } = event.detail;
+  state.signals = state.signals.filter((signal) => signal.seq !== signalSeq);
+  state.reservedSignals = [...state.reservedSignals, { seq: signalSeq, name }];
+}
+
+/** The lease ended without a result: what its holder had taken is open again, at its old place. */
+export function signalsFreed(state: RunState): void {
+  if (state.reservedSignals.length === 0) return;
+  state.signals = [...state.signals, ...state.reservedSignals].sort((a, b) => a.seq - b.seq);
+  state.reservedSignals = [];
 }
 
 export function runSuspended(state: RunState, event: EventOf<"RunSuspended">): void {
@@ -74,6 +89,8 @@ export function awaitedIsThere(state: RunState, nowMs: number): boolean {
         const step = state.steps.get(awaited.stepKey);
         return step === undefined || step.status !== "retrying" || step.retryAtMs <= nowMs;
       }
+      case "any":
+        return state.timerFiredSeq > state.grantedSeq || state.signals.some(({ seq }) => seq > state.grantedSeq);
       default:
         return unreachable(awaited);
     }
@@ -81,11 +98,13 @@ export function awaitedIsThere(state: RunState, nowMs: number): boolean {
 }
 
 function awaitsTimer(state: RunState, stepKey: string): boolean {
-  return state.awaits.some((awaited) => awaited.kind === "timer" && awaited.stepKey === stepKey);
+  return state.awaits.some(
+    (awaited) => awaited.kind === "any" || (awaited.kind === "timer" && awaited.stepKey === stepKey),
+  );
 }
 
 function awaitsSignal(state: RunState, name: string): boolean {
-  return state.awaits.some((awaited) => awaited.kind === "signal" && awaited.name === name);
+  return state.awaits.some((awaited) => awaited.kind === "any" || (awaited.kind === "signal" && awaited.name === name));
 }
 
 export function awaitsRetry(state: RunState, stepKey: string): boolean {

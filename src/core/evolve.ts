@@ -6,6 +6,8 @@ import {
   runSuspended,
   signalConsumed,
   signalReceived,
+  signalReserved,
+  signalsFreed,
   timerCancelled,
   timerFired,
   timerSet,
@@ -105,6 +107,8 @@ export function evolve(state: RunState, event: RunEvent): void {
       return close(state, "TERMINATED", event.atMs);
     case "RunReopened":
       return runReopened(state, event);
+    case "SignalReserved":
+      return signalReserved(state, event);
     default:
       return unreachable(event);
   }
@@ -147,6 +151,7 @@ function leaseGranted(state: RunState, event: EventOf<"LeaseGranted">): void {
     grantedAtMs: event.atMs,
   };
   state.lastLeaseId = detail.leaseId;
+  state.grantedSeq = event.seq;
   state.deliveries += 1;
   state.ops = new Map();
   state.lastOpId = 0;
@@ -159,6 +164,7 @@ function leaseEnded(state: RunState, event: EventOf<"LeaseEnded">): void {
   const { detail } = event;
   state.lease = undefined;
   state.pendingStarts.clear();
+  signalsFreed(state);
   if (detail.uncounted === true) state.deliveries = Math.max(0, state.deliveries - 1);
   if (detail.reason === "EXPIRED") state.expiries += 1;
   if (state.status === "RUNNING" && requeues(detail.reason)) enqueue(state, detail.availableAtMs ?? event.atMs);

@@ -1,6 +1,6 @@
 import { sequence } from "./decision.ts";
 import type { RunEvent } from "./event.ts";
-import type { RunState } from "./state.ts";
+import type { PendingStart, RunState } from "./state.ts";
 
 // A StartStep has no event as long as its completion may come in the same batch; see PendingStart.
 
@@ -17,23 +17,21 @@ export function sealStarts(state: RunState, nowMs: number): RunEvent[] {
 export function openStarts(state: RunState, next: ReturnType<typeof sequence>): RunEvent[] {
   const { lease } = state;
   if (lease === undefined) return [];
-  return [...state.pendingStarts].map(([stepKey, start]) =>
-    next(
-      "StepStarted",
-      {
-        attempt: start.attempt,
-        ...(start.atMostOnce ? { atMostOnce: true } : {}),
-        ...(start.timeoutMs === 0 ? {} : { timeoutMs: start.timeoutMs }),
-        ...(start.retryPolicy === undefined ? {} : { retryPolicy: start.retryPolicy }),
-      },
-      {
-        stepKey,
-        startedAtMs: start.startedAtMs,
-        payload: start.input,
-        epoch: lease.epoch,
-        opId: start.opId,
-        opDigest: start.opDigest,
-      },
-    ),
-  );
+  return [...state.pendingStarts].map(([stepKey, start]) => startedEvent(stepKey, start, lease.epoch, next));
+}
+
+export function startedEvent(
+  stepKey: string,
+  start: PendingStart,
+  epoch: number,
+  next: ReturnType<typeof sequence>,
+): RunEvent {
+  const { attempt, atMostOnce, timeoutMs, retryPolicy, startedAtMs, input, opId, opDigest } = start;
+  const detail = {
+    attempt,
+    ...(atMostOnce ? { atMostOnce } : {}),
+    ...(timeoutMs === 0 ? {} : { timeoutMs }),
+    ...(retryPolicy === undefined ? {} : { retryPolicy }),
+  };
+  return next("StepStarted", detail, { stepKey, startedAtMs, payload: input, epoch, opId, opDigest });
 }

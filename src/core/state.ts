@@ -126,6 +126,9 @@ export interface RunState {
   lease: LeaseState | undefined;
   /** Id of the newest lease, also when it has ended: repeats of its ops are recognised by it. */
   lastLeaseId: string;
+  /** Seq of the newest LeaseGranted and of the newest TimerFired; 0 when there is none. */
+  grantedSeq: number;
+  timerFiredSeq: number;
   /** Grants since the last progress. */
   deliveries: number;
   /** Expiries since the last progress. */
@@ -136,6 +139,8 @@ export interface RunState {
   timers: Map<string, TimerState>;
   /** Signals that no step has consumed, in order. */
   signals: readonly OpenSignal[];
+  /** Signals that the holder of the live lease has taken and no result has consumed, in order. */
+  reservedSignals: readonly OpenSignal[];
   /** request_id of every signal, for dedup. */
   signalRequests: Map<string, number>;
   retryRequests: Set<string>;

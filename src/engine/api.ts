@@ -6,7 +6,7 @@ import type { Payload } from "../core/payload.ts";
 import type { RunStatus, StepState } from "../core/state.ts";
 import type { RunFilter, StepStatsRow } from "../store/store.ts";
 import type { Counters } from "./telemetry.ts";
-import type { Assignment, Hello, LeaseHandle, Notice, OpApplied, ServerFrame } from "./frames.ts";
+import type { Assignment, Hello, LeaseHandle, Notice, OpApplied, ServerFrame, WorkerClaim } from "./frames.ts";
 
 // What the engine offers to the wire and to embedding programs. Every promise resolves when its answer is durable and
 // rejects with EngineError; nothing of a rejected call is applied. Inputs have been validated by the caller with
@@ -60,6 +60,12 @@ export interface LeasedRef {
   readonly lease: LeaseHandle;
 }
 
+/** A lease by its handle, or by the name of its holder. */
+export interface ClaimedRef {
+  readonly namespace: string;
+  readonly lease: LeaseHandle | WorkerClaim;
+}
+
 export interface UnaryOp extends LeasedRef {
   /** 0: no order check, dedup by content. */
   readonly opId: number;
@@ -96,8 +102,10 @@ export interface SignalInfo {
   readonly name: string;
   readonly payload: Payload | undefined;
   readonly receivedAtMs: number;
-  /** The step key that consumed it; empty while open. */
+  /** The step key that consumed it; empty while open or reserved. */
   readonly consumedBy: string;
+  /** Nobody has consumed or reserved it. */
+  readonly open: boolean;
 }
 
 export interface TimerInfo {
@@ -236,10 +244,21 @@ export interface Engine {
   /** Undefined when nothing came within the wait. When `signal` aborts before the answer, the grant ends UNDELIVERED. */
   acquireLease(request: AcquireRequest, signal: AbortSignal): Promise<Assignment | undefined>;
   renewLease(
-    request: LeasedRef & { readonly leaseTtlMs: number },
+    request: ClaimedRef & { readonly leaseTtlMs: number },
   ): Promise<{ readonly expiresInMs: number; readonly notices: Notice[] }>;
-  releaseLease(request: LeasedRef & { readonly retryAfterMs: number }): Promise<void>;
+  releaseLease(request: ClaimedRef & { readonly retryAfterMs: number }): Promise<void>;
+  /** Changes under the lease that the named worker holds: all or none. */
+  applyClaimed(op: ClaimedRef & { readonly changes: readonly Change[] }): Promise<OpApplied>;
   applyUnary(op: UnaryOp): Promise<{ readonly applied: OpApplied; readonly notices: Notice[] }>;
+
+  /** A timer that needs no lease; its seq names it. */
+  addTimer(ref: RunRef, firesAtMs: number): Promise<{ readonly seq: number }>;
+  /** The oldest open signal: reserved for the holder of the lease, consumed when nobody holds one; undefined when none is open. */
+  takeSignal(ref: RunRef): Promise<SignalInfo | undefined>;
+  /** When the live lease of a run ends unless it is renewed, Unix milliseconds of server time; 0 when nobody holds one. */
+  leaseExpiresAtMs(runNo: number): number;
+  /** Server time, Unix milliseconds. */
+  nowMs(): number;
 
   openSession(sink: StreamSink): SessionHandle;
 

@@ -12,7 +12,7 @@ import { leaseHooks } from "./granting.ts";
 import { grantWhatMatches } from "./granting.ts";
 import type { EngineSettings, Kernel } from "./kernel.ts";
 import { createLeaseLife } from "./lease-life.ts";
-import { applyUnary, releaseLease, renewLease } from "./lease-commands.ts";
+import { applyClaimed, applyUnary, releaseLease, renewLease } from "./lease-commands.ts";
 import { createLeases } from "./leases.ts";
 import { createLines } from "./lines.ts";
 import * as queries from "./queries.ts";
@@ -236,6 +236,24 @@ export function createEngineOn(options: EngineOptions): Engine {
       admit();
       return applyUnary(kernel, op);
     },
+    async applyClaimed(op) {
+      admit();
+      return applyClaimed(kernel, op);
+    },
+    async addTimer(ref, firesAtMs) {
+      admit();
+      return runCommands.addTimer(kernel, ref, firesAtMs);
+    },
+    async takeSignal(ref) {
+      admit();
+      return runCommands.takeSignal(kernel, ref);
+    },
+    leaseExpiresAtMs(runNo) {
+      const live = kernel.leases.ofRun(runNo);
+      if (live === undefined || live.ending) return 0;
+      return Math.round(kernel.time.nowMs() + live.expiresAtMs - clock.elapsedMs());
+    },
+    nowMs: () => kernel.time.nowMs(),
     openSession: (sink) => sessions.open(sink),
 
     status: () => ({

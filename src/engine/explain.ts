@@ -39,6 +39,7 @@ function explain(state: RunState, nowMs: number, leaseRemainingMs: number, queue
       return `Worker "${state.lease?.workerId ?? ""}" holds it under epoch ${state.epoch}; the lease ends in ${leaseRemainingMs} ms unless renewed.${cancel}`;
     case "WAITING": {
       const parts = state.awaits.map((awaited) => {
+        if (awaited.kind === "any") return "the next signal or timer";
         if (awaited.kind === "signal") return `signal "${awaited.name}"`;
         const dueAtMs =
           awaited.kind === "timer"

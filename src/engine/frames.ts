@@ -12,6 +12,19 @@ export interface LeaseHandle {
   readonly epoch: number;
 }
 
+/**
+ * A lease named by its holder, as the seed's workers do: the live lease of the run is meant, if this worker holds it.
+ * As strong as the name, unless the lease's own id and epoch are shown with it.
+ */
+export interface WorkerClaim {
+  readonly runId: string;
+  readonly workerId: string;
+  /** Empty when not shown. */
+  readonly leaseId: string;
+  /** 0 when not shown. */
+  readonly epoch: number;
+}
+
 export interface SignalView {
   readonly seq: number;
   readonly name: string;

@@ -1,9 +1,10 @@
 import { decide } from "../core/decide.ts";
 import { leaseLost } from "../core/decide-lease.ts";
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
-import type { ExtendLease, ReleaseLease } from "../core/command.ts";
+import type { Change, ExtendLease, ReleaseLease } from "../core/command.ts";
 import { pageBytesMax, pageSizeMax } from "../limits.ts";
-import type { LeasedRef, UnaryOp } from "./api.ts";
+import type { ClaimedRef, LeasedRef, UnaryOp } from "./api.ts";
+import { resolveLease } from "./claims.ts";
 import type { Notice, OpApplied } from "./frames.ts";
 import { noticeOf } from "./journal.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
@@ -24,13 +25,14 @@ function leasedEntry(kernel: Kernel, ref: LeasedRef): RunEntry {
 
 export function releaseLease(
   kernel: Kernel,
-  request: LeasedRef & { readonly retryAfterMs: number },
+  request: ClaimedRef & { readonly retryAfterMs: number },
   done: (refusal: Refusal | undefined) => void,
 ): void {
   kernel.writer.submit({
     run(transaction) {
-      const entry = leasedEntry(kernel, request);
-      const command: ReleaseLease = { type: "ReleaseLease", lease: request.lease, retryAfterMs: request.retryAfterMs };
+      const lease = resolveLease(kernel, request.namespace, request.lease);
+      const entry = leasedEntry(kernel, { namespace: request.namespace, lease });
+      const command: ReleaseLease = { type: "ReleaseLease", lease, retryAfterMs: request.retryAfterMs };
       const decision = decide(
         entry.state,
         command,
@@ -45,17 +47,19 @@ export function releaseLease(
 
 export function renewLease(
   kernel: Kernel,
-  request: LeasedRef & { readonly leaseTtlMs: number },
+  request: ClaimedRef & { readonly leaseTtlMs: number },
 ): Promise<{ expiresInMs: number; notices: Notice[] }> {
   return new Promise((resolve, reject) => {
     kernel.writer.submit({
       run(transaction) {
-        const entry = leasedEntry(kernel, request);
-        const live = kernel.leases.get(request.lease.leaseId);
-        if (live === undefined || live.ending || live.epoch !== request.lease.epoch || live.entry !== entry) {
-          throw new EngineError(leaseLost(entry.state, request.lease));
+        const lease = resolveLease(kernel, request.namespace, request.lease);
+        const ref = { namespace: request.namespace, lease };
+        const entry = leasedEntry(kernel, ref);
+        const live = kernel.leases.get(lease.leaseId);
+        if (live === undefined || live.ending || live.epoch !== lease.epoch || live.entry !== entry) {
+          throw new EngineError(leaseLost(entry.state, lease));
         }
-        const command: ExtendLease = { type: "ExtendLease", lease: request.lease, ttlMs: request.leaseTtlMs };
+        const command: ExtendLease = { type: "ExtendLease", lease, ttlMs: request.leaseTtlMs };
         const decision = decide(
           entry.state,
           command,
@@ -70,7 +74,7 @@ export function renewLease(
           const longer = ttlMs < live.expiresAtMs - kernel.clock.elapsedMs();
           kernel.leaseLife.renew(live, ttlMs);
           if (longer) kernel.leaseLife.watch(live);
-          resolve({ expiresInMs: ttlMs, notices: pendingNotices(kernel, request) });
+          resolve({ expiresInMs: ttlMs, notices: pendingNotices(kernel, ref) });
         });
       },
       refuse: (refusal) => reject(new EngineError(refusal)),
@@ -84,6 +88,20 @@ export function applyUnary(kernel: Kernel, op: UnaryOp): Promise<{ applied: OpAp
     submitOp(kernel, request, (outcome) => {
       if (outcome.kind === "refused") reject(new EngineError(outcome));
       else resolve({ applied: outcome, notices: pendingNotices(kernel, op) });
+    });
+  });
+}
+
+/** Changes under the lease that a worker holds by its name. */
+export function applyClaimed(
+  kernel: Kernel,
+  op: ClaimedRef & { readonly changes: readonly Change[] },
+): Promise<OpApplied> {
+  return new Promise((resolve, reject) => {
+    const request = { ...op, opId: 0, afterRefused: 0, onSession: false };
+    submitOp(kernel, request, (outcome) => {
+      if (outcome.kind === "refused") reject(new EngineError(outcome));
+      else resolve(outcome);
     });
   });
 }

@@ -6,7 +6,8 @@ import { digestOf } from "../core/digest.ts";
 import { type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import { finalStatuses } from "../core/state.ts";
-import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote } from "./frames.ts";
+import { resolveLease } from "./claims.ts";
+import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote, WorkerClaim } from "./frames.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { readPayload, readRange } from "./run-events.ts";
@@ -34,16 +35,27 @@ const notRemembered: ReadonlySet<ErrorReason> = new Set([
   "RUN_NOT_FOUND",
 ]);
 
-export function submitOp(kernel: Kernel, request: OpRequest, answer: (outcome: OpOutcome) => void): void {
+/** An op whose lease may be named by its holder; such a one has no number, and nothing is remembered of it. */
+export type ClaimedOpRequest = Omit<OpRequest, "lease"> & { readonly lease: LeaseHandle | WorkerClaim };
+
+export function submitOp(kernel: Kernel, request: ClaimedOpRequest, answer: (outcome: OpOutcome) => void): void {
   kernel.counters.ops += 1;
   kernel.writer.submit({
-    run: (transaction) => runOp(kernel, transaction, request, answer),
+    run(transaction) {
+      if (!isClaim(request)) return runOp(kernel, transaction, request as OpRequest, answer);
+      const lease = resolveLease(kernel, request.namespace, request.lease);
+      runOp(kernel, transaction, { ...request, lease }, answer);
+    },
     refuse(refusal) {
-      remember(kernel, request, refusal);
+      if (!isClaim(request)) remember(kernel, request as OpRequest, refusal);
       kernel.counters.opsRefused += 1;
       answer(refusal);
     },
   });
+}
+
+function isClaim(request: ClaimedOpRequest): request is Omit<OpRequest, "lease"> & { readonly lease: WorkerClaim } {
+  return "workerId" in request.lease;
 }
 
 /** Refuses an op that the wire found invalid, in its place among the others. */

@@ -143,6 +143,7 @@ export async function listSignals(
         payload: event.payload,
         receivedAtMs: event.atMs,
         consumedBy: consumers.get(event.seq) ?? "",
+        open: open.has(event.seq),
       });
     }
   }

@@ -1,5 +1,5 @@
 import type { PendingStart } from "../core/state.ts";
-import { type EventTypeName, type RunEvent, resultTypes } from "../core/event.ts";
+import type { EventTypeName, RunEvent } from "../core/event.ts";
 import { evolve } from "../core/evolve.ts";
 import { sealStarts } from "../core/open-starts.ts";
 import { deadlinesOf, rankOf } from "../core/rows.ts";
@@ -200,7 +200,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       const event = undurable[settled++] as RunEvent;
       durable.lastSeq = event.seq;
       durable.updatedAtMs = event.atMs;
-      if (resultTypes.has(event.type)) durable.stepsCompleted += 1;
+      if (event.type === "StepCompleted") durable.stepsCompleted += 1;
     }
     if (settled === undurable.length) {
       entry.undurable = [];

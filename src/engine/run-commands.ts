@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import { uuidv7 } from "uuidv7";
 import type { RunCommand } from "../core/command.ts";
 import { decide } from "../core/decide.ts";
-import { corrupt, decideStartRun } from "../core/decide-run.ts";
+import { corrupt, decideStartRun, isOpen } from "../core/decide-run.ts";
 import type { Accepted } from "../core/decision.ts";
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
 import { createState } from "../core/new-state.ts";
 import { finalStatuses } from "../core/state.ts";
-import type { RunRef, StartOutcome, StartRequest } from "./api.ts";
+import type { RunRef, SignalInfo, StartOutcome, StartRequest } from "./api.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
-import { readPayload } from "./run-events.ts";
+import { readEvent, readPayload } from "./run-events.ts";
 import { createEntry, type RunEntry } from "./run-table.ts";
 import type { Transaction } from "./writer.ts";
 
@@ -111,6 +111,27 @@ export function signalRun(
 function signalSeqOf(accepted: Accepted): number {
   const [note] = accepted.notes;
   return note?.kind === "signal" ? note.signalSeq : 0;
+}
+
+/** A timer that needs no lease. */
+export function addTimer(kernel: Kernel, ref: RunRef, firesAtMs: number): Promise<{ seq: number }> {
+  return submit(kernel, (transaction) => {
+    const accepted = apply(kernel, transaction, existingRun(kernel, ref), { type: "AddTimer", firesAtMs });
+    return { seq: accepted.events[0]?.seq ?? 0 };
+  });
+}
+
+/** The oldest open signal, with its payload; undefined when none is open. */
+export function takeSignal(kernel: Kernel, ref: RunRef): Promise<SignalInfo | undefined> {
+  return submit(kernel, (transaction) => {
+    const entry = existingRun(kernel, ref);
+    if (entry.state.signals.length === 0 && isOpen(entry.state)) return undefined;
+    const accepted = apply(kernel, transaction, entry, { type: "TakeSignal" });
+    const received = readEvent(kernel.store, entry, signalSeqOf(accepted));
+    if (received?.type !== "SignalReceived") throw new Error("a taken signal is not in the history");
+    const { seq, payload, atMs, detail } = received;
+    return { seq, name: detail.name, payload, receivedAtMs: atMs, consumedBy: "", open: false };
+  });
 }
 
 /** Cancel, terminate, pause, resume, retry. */

@@ -258,6 +258,7 @@ describe("runs and events", () => {
     RunFailed: { failure: { type: "T", message: "m" }, failedSteps: ["a"] },
     RunCancelled: { reason: "why" },
     RunTerminated: { reason: "why" },
+    SignalReserved: { signalSeq: 2, name: "go" },
     RunReopened: { voidedSteps: ["a"], reason: "why" },
   };
   for (const type of Object.keys(eventTypes) as (keyof typeof eventTypes)[]) {

@@ -77,6 +77,9 @@ const (
 	EventType_EVENT_TYPE_RUN_TERMINATED EventType = 24
 	// A failed run was opened again; failed_steps are void now.
 	EventType_EVENT_TYPE_RUN_REOPENED EventType = 25
+	// The holder of the lease took a signal without naming a step; the next result of the lease consumes it, and a lease
+	// that ends without one gives it back. Uses signal_id, name.
+	EventType_EVENT_TYPE_SIGNAL_RESERVED EventType = 26
 )
 
 // Enum value maps for EventType.
@@ -108,6 +111,7 @@ var (
 		23: "EVENT_TYPE_RUN_CANCELLED",
 		24: "EVENT_TYPE_RUN_TERMINATED",
 		25: "EVENT_TYPE_RUN_REOPENED",
+		26: "EVENT_TYPE_SIGNAL_RESERVED",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED":         0,
@@ -136,6 +140,7 @@ var (
 		"EVENT_TYPE_RUN_CANCELLED":       23,
 		"EVENT_TYPE_RUN_TERMINATED":      24,
 		"EVENT_TYPE_RUN_REOPENED":        25,
+		"EVENT_TYPE_SIGNAL_RESERVED":     26,
 	}
 )
 
@@ -402,6 +407,7 @@ type Await struct {
 	//	*Await_Timer
 	//	*Await_Signal
 	//	*Await_Retry
+	//	*Await_Any
 	What          isAwait_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -471,6 +477,15 @@ func (x *Await) GetRetry() string {
 	return ""
 }
 
+func (x *Await) GetAny() *AnyArrival {
+	if x != nil {
+		if x, ok := x.What.(*Await_Any); ok {
+			return x.Any
+		}
+	}
+	return nil
+}
+
 type isAwait_What interface {
 	isAwait_What()
 }
@@ -490,11 +505,55 @@ type Await_Retry struct {
 	Retry string `protobuf:"bytes,3,opt,name=retry,proto3,oneof"`
 }
 
+type Await_Any struct {
+	// The next signal of any name or the next timer to fire, since the grant of the lease.
+	Any *AnyArrival `protobuf:"bytes,4,opt,name=any,proto3,oneof"`
+}
+
 func (*Await_Timer) isAwait_What() {}
 
 func (*Await_Signal) isAwait_What() {}
 
 func (*Await_Retry) isAwait_What() {}
+
+func (*Await_Any) isAwait_What() {}
+
+// AnyArrival is whatever comes first.
+type AnyArrival struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnyArrival) Reset() {
+	*x = AnyArrival{}
+	mi := &file_everstep_v1_event_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnyArrival) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnyArrival) ProtoMessage() {}
+
+func (x *AnyArrival) ProtoReflect() protoreflect.Message {
+	mi := &file_everstep_v1_event_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnyArrival.ProtoReflect.Descriptor instead.
+func (*AnyArrival) Descriptor() ([]byte, []int) {
+	return file_everstep_v1_event_proto_rawDescGZIP(), []int{2}
+}
 
 var File_everstep_v1_event_proto protoreflect.FileDescriptor
 
@@ -525,12 +584,15 @@ const file_everstep_v1_event_proto_rawDesc = "" +
 	"\x06awaits\x18\x13 \x03(\v2\x12.everstep.v1.AwaitR\x06awaits\x12!\n" +
 	"\ffailed_steps\x18\x14 \x03(\tR\vfailedSteps\x125\n" +
 	"\n" +
-	"timer_kind\x18\x15 \x01(\x0e2\x16.everstep.v1.TimerKindR\ttimerKind\"Y\n" +
+	"timer_kind\x18\x15 \x01(\x0e2\x16.everstep.v1.TimerKindR\ttimerKind\"\x86\x01\n" +
 	"\x05Await\x12\x16\n" +
 	"\x05timer\x18\x01 \x01(\tH\x00R\x05timer\x12\x18\n" +
 	"\x06signal\x18\x02 \x01(\tH\x00R\x06signal\x12\x16\n" +
-	"\x05retry\x18\x03 \x01(\tH\x00R\x05retryB\x06\n" +
-	"\x04what*\x92\x06\n" +
+	"\x05retry\x18\x03 \x01(\tH\x00R\x05retry\x12+\n" +
+	"\x03any\x18\x04 \x01(\v2\x17.everstep.v1.AnyArrivalH\x00R\x03anyB\x06\n" +
+	"\x04what\"\f\n" +
+	"\n" +
+	"AnyArrival*\xb2\x06\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16EVENT_TYPE_RUN_CREATED\x10\x01\x12\x1c\n" +
@@ -558,7 +620,8 @@ const file_everstep_v1_event_proto_rawDesc = "" +
 	"\x15EVENT_TYPE_RUN_FAILED\x10\x16\x12\x1c\n" +
 	"\x18EVENT_TYPE_RUN_CANCELLED\x10\x17\x12\x1d\n" +
 	"\x19EVENT_TYPE_RUN_TERMINATED\x10\x18\x12\x1b\n" +
-	"\x17EVENT_TYPE_RUN_REOPENED\x10\x19B\xa6\x01\n" +
+	"\x17EVENT_TYPE_RUN_REOPENED\x10\x19\x12\x1e\n" +
+	"\x1aEVENT_TYPE_SIGNAL_RESERVED\x10\x1aB\xa6\x01\n" +
 	"\x0fcom.everstep.v1B\n" +
 	"EventProtoP\x01Z:github.com/everstep/everstep/gen/go/everstep/v1;everstepv1\xa2\x02\x03EXX\xaa\x02\vEverstep.V1\xca\x02\vEverstep\\V1\xe2\x02\x17Everstep\\V1\\GPBMetadata\xea\x02\fEverstep::V1b\x06proto3"
 
@@ -575,30 +638,32 @@ func file_everstep_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_everstep_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_everstep_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_everstep_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_everstep_v1_event_proto_goTypes = []any{
 	(EventType)(0),      // 0: everstep.v1.EventType
 	(*Event)(nil),       // 1: everstep.v1.Event
 	(*Await)(nil),       // 2: everstep.v1.Await
-	(*Payload)(nil),     // 3: everstep.v1.Payload
-	(*Failure)(nil),     // 4: everstep.v1.Failure
-	(LeaseEndReason)(0), // 5: everstep.v1.LeaseEndReason
-	(PauseReason)(0),    // 6: everstep.v1.PauseReason
-	(TimerKind)(0),      // 7: everstep.v1.TimerKind
+	(*AnyArrival)(nil),  // 3: everstep.v1.AnyArrival
+	(*Payload)(nil),     // 4: everstep.v1.Payload
+	(*Failure)(nil),     // 5: everstep.v1.Failure
+	(LeaseEndReason)(0), // 6: everstep.v1.LeaseEndReason
+	(PauseReason)(0),    // 7: everstep.v1.PauseReason
+	(TimerKind)(0),      // 8: everstep.v1.TimerKind
 }
 var file_everstep_v1_event_proto_depIdxs = []int32{
 	0, // 0: everstep.v1.Event.type:type_name -> everstep.v1.EventType
-	3, // 1: everstep.v1.Event.payload:type_name -> everstep.v1.Payload
-	4, // 2: everstep.v1.Event.failure:type_name -> everstep.v1.Failure
-	5, // 3: everstep.v1.Event.lease_end_reason:type_name -> everstep.v1.LeaseEndReason
-	6, // 4: everstep.v1.Event.pause_reason:type_name -> everstep.v1.PauseReason
+	4, // 1: everstep.v1.Event.payload:type_name -> everstep.v1.Payload
+	5, // 2: everstep.v1.Event.failure:type_name -> everstep.v1.Failure
+	6, // 3: everstep.v1.Event.lease_end_reason:type_name -> everstep.v1.LeaseEndReason
+	7, // 4: everstep.v1.Event.pause_reason:type_name -> everstep.v1.PauseReason
 	2, // 5: everstep.v1.Event.awaits:type_name -> everstep.v1.Await
-	7, // 6: everstep.v1.Event.timer_kind:type_name -> everstep.v1.TimerKind
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	8, // 6: everstep.v1.Event.timer_kind:type_name -> everstep.v1.TimerKind
+	3, // 7: everstep.v1.Await.any:type_name -> everstep.v1.AnyArrival
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_everstep_v1_event_proto_init() }
@@ -615,6 +680,7 @@ func file_everstep_v1_event_proto_init() {
 		(*Await_Timer)(nil),
 		(*Await_Signal)(nil),
 		(*Await_Retry)(nil),
+		(*Await_Any)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -622,7 +688,7 @@ func file_everstep_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_everstep_v1_event_proto_rawDesc), len(file_everstep_v1_event_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -188,7 +188,7 @@ type Run struct {
 	Priority int32 `protobuf:"varint,12,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Grows with every change of status; from 1.
 	Version int64 `protobuf:"varint,13,opt,name=version,proto3" json:"version,omitempty"`
-	// Steps with a result.
+	// Steps that completed; sleeps and waits for signals are not counted.
 	StepsCompleted int64 `protobuf:"varint,14,opt,name=steps_completed,json=stepsCompleted,proto3" json:"steps_completed,omitempty"`
 	// The seq of its newest event.
 	LastSeq int64 `protobuf:"varint,15,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`

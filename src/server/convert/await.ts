@@ -16,17 +16,24 @@ function awaitFrom({ what }: WireAwait): Await {
       return { kind: "signal", name: checkName("signal", what.value) };
     case "retry":
       return { kind: "retry", stepKey: checkStepKey(what.value, "retry") };
+    case "any":
+      return { kind: "any" };
     default:
       throw invalid("what", "is not set, or of a kind that is unknown here");
   }
 }
 
 export function awaitTo(awaited: Await): WireAwait {
-  return {
-    $typeName: "everstep.v1.Await",
-    what:
-      awaited.kind === "signal"
-        ? { case: "signal", value: awaited.name }
-        : { case: awaited.kind, value: awaited.stepKey },
-  };
+  return { $typeName: "everstep.v1.Await", what: whatOf(awaited) };
+}
+
+function whatOf(awaited: Await): WireAwait["what"] {
+  switch (awaited.kind) {
+    case "signal":
+      return { case: "signal", value: awaited.name };
+    case "any":
+      return { case: "any", value: { $typeName: "everstep.v1.AnyArrival" } };
+    default:
+      return { case: awaited.kind, value: awaited.stepKey };
+  }
 }

@@ -97,6 +97,11 @@ function fill(wire: Event, event: RunEvent): void {
       wire.name = event.detail.name;
       wire.signalId = BigInt(event.detail.signalSeq);
       break;
+    case "SignalReserved":
+      wire.type = EventType.SIGNAL_RESERVED;
+      wire.name = event.detail.name;
+      wire.signalId = BigInt(event.detail.signalSeq);
+      break;
     case "RunSuspended":
       wire.type = EventType.RUN_SUSPENDED;
       wire.awaits = event.detail.awaits.map(awaitTo);

@@ -114,7 +114,7 @@ export type Run = Message<"everstep.v1.Run"> & {
   version: bigint;
 
   /**
-   * Steps with a result.
+   * Steps that completed; sleeps and waits for signals are not counted.
    *
    * @generated from field: int64 steps_completed = 14;
    */

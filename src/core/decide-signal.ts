@@ -1,0 +1,61 @@
+import type { SignalRun, TakeSignal } from "./command.ts";
+import { type Accepted, accept, alreadyApplied, type DecideContext, newEvent, sequence } from "./decision.ts";
+import { closed, corrupt, isOpen } from "./decide-run.ts";
+import { type ChangeContext, opColumns } from "./decide-step.ts";
+import type { Refusal } from "./errors.ts";
+import type { RunEvent } from "./event.ts";
+import { atHistoryLimit, historyLimit } from "./history-limit.ts";
+import { payloadBytes } from "./payload.ts";
+import { refuse } from "./errors.ts";
+import type { RunState } from "./state.ts";
+
+// Signals as their senders and the seed's workers see them. A worker of ours consumes a signal under a step key (see
+// decide-wait.ts); one of the seed's takes the oldest and says nothing of a step: it is reserved for the lease, and the
+// next result that the lease commits consumes it. So a crash in between gives it back.
+
+/** Step key of a signal or timer that came without one. No user can have it: a key is not empty before its "#n". */
+export function serverKey(seq: number): string {
+  return `#${seq}`;
+}
+
+export function decideSignal(state: RunState, command: SignalRun, context: DecideContext): Accepted | Refusal {
+  const known = command.requestId === "" ? undefined : state.signalRequests.get(command.requestId);
+  if (known !== undefined) return alreadyApplied([{ kind: "signal", index: 0, signalSeq: known }]);
+  if (!isOpen(state)) return closed(state);
+  if (state.signals.length >= context.limits.openSignalsMax) {
+    return refuse("HISTORY_LIMIT", `run has ${state.signals.length} open signals, the limit`, { field: "name" });
+  }
+  if (atHistoryLimit(state, context, payloadBytes(command.payload))) return historyLimit(state);
+  const event = newEvent(
+    "SignalReceived",
+    state.lastSeq + 1,
+    context.nowMs,
+    { name: command.name, ...(command.requestId === "" ? {} : { requestId: command.requestId }) },
+    { payload: command.payload },
+  );
+  return accept([event], [{ kind: "signal", index: 0, signalSeq: event.seq }]);
+}
+
+/** Refused NO_SIGNAL when none is open. The note names the signal. */
+export function decideTakeSignal(state: RunState, _command: TakeSignal, context: DecideContext): Accepted | Refusal {
+  if (!isOpen(state)) return closed(state);
+  if (state.pauseReason === "CORRUPT_HISTORY") return corrupt(state);
+  const [oldest] = state.signals;
+  if (oldest === undefined) return refuse("NO_SIGNAL", "no signal is open");
+  if (atHistoryLimit(state, context, 0)) return historyLimit(state);
+  const next = sequence(state, context.nowMs);
+  const detail = { signalSeq: oldest.seq, name: oldest.name };
+  const event =
+    state.lease === undefined
+      ? next("SignalConsumed", detail, { stepKey: serverKey(oldest.seq) })
+      : next("SignalReserved", detail, { epoch: state.lease.epoch });
+  return accept([event], [{ kind: "signal", index: 0, signalSeq: oldest.seq }]);
+}
+
+/** A result of the lease is committed: what its holder had taken is used up by it. */
+export function consumeReserved(state: RunState, context: ChangeContext): RunEvent[] {
+  if (state.reservedSignals.length === 0) return [];
+  return state.reservedSignals.map(({ seq, name }) =>
+    context.next("SignalConsumed", { signalSeq: seq, name }, opColumns(context, { stepKey: serverKey(seq) })),
+  );
+}
