@@ -30,12 +30,30 @@ export function decideOp(state: RunState, op: ApplyOp, context: DecideContext): 
     if (op.lease.epoch < state.epoch) return { kind: "lookUp" };
   }
   if (!holdsLease(state, op.lease)) return leaseLost(state, op.lease);
+  if (op.opId !== 0 && startedByAnother(state, op)) {
+    return refuse("OP_CONFLICT", `op ${op.opId} was applied with other content`);
+  }
   const decision = op.changes.length === 1 ? decideOne(state, op, context) : decideMany(state, op, context);
-  const outOfOrder = op.opId !== 0 && op.opId <= state.lastOpId;
+  const lastOpId = newestOpId(state);
+  const outOfOrder = op.opId !== 0 && op.opId <= lastOpId;
   if (outOfOrder && decision.kind === "accepted" && !decision.already) {
-    return refuse("OP_OUT_OF_ORDER", `op ${op.opId} comes behind op ${state.lastOpId}`, { field: "op_id" });
+    return refuse("OP_OUT_OF_ORDER", `op ${op.opId} comes behind op ${lastOpId}`, { field: "op_id" });
   }
   return decision;
+}
+
+/** A start that waits for its batch has no event yet, but its op was applied. */
+function startedByAnother(state: RunState, op: ApplyOp): boolean {
+  for (const start of state.pendingStarts.values()) {
+    if (start.opId === op.opId && start.opDigest !== op.digest) return true;
+  }
+  return false;
+}
+
+function newestOpId(state: RunState): number {
+  let newest = state.lastOpId;
+  for (const start of state.pendingStarts.values()) if (start.opId > newest) newest = start.opId;
+  return newest;
 }
 
 function decideOne(state: RunState, op: ApplyOp, context: DecideContext): Decision {

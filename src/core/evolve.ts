@@ -188,13 +188,15 @@ function cancelRequested(state: RunState, event: EventOf<"CancelRequested">): vo
   if (state.status === "WAITING" || state.status === "QUEUED") enqueue(state, event.atMs);
 }
 
+/** A run that was to start or to be tried later still is: a pause that was asked for does not shorten that time. */
 function runResumed(state: RunState, event: EventOf<"RunResumed">): void {
   if (state.pauseReason === "DELIVERY_BUDGET") state.deliveries = 0;
+  const later = state.pauseReason === "REQUESTED" && state.cancel === undefined ? state.availableAtMs : 0;
   state.pauseReason = undefined;
   if (state.cancel === undefined && state.awaits.length > 0 && !awaitedIsThere(state, event.atMs)) {
     return setStatus(state, "WAITING");
   }
-  enqueue(state, event.atMs);
+  enqueue(state, Math.max(event.atMs, later));
 }
 
 /** Timers and open signals of the closed run are still in the state: a final event drops nothing, so they go on. */

@@ -50,22 +50,25 @@ export function adoptHeld(
   return { verdicts, kept };
 }
 
-/** Ends what this worker instance was granted and does not speak for. */
-export function endUnlisted(kernel: Kernel, instanceId: string, kept: ReadonlyMap<LiveLease, number>): void {
-  for (const lease of [...kernel.leases.ofInstance(instanceId)]) {
-    if (kept.has(lease) || lease.ending || lease.phase === "granting") continue;
-    const { leaseLife } = kernel;
-    switch (lease.phase) {
-      case "orphaned":
-        leaseLife.end(lease, "RESTART", { uncounted: true });
-        break;
-      case "offered":
-        if (lease.handed) leaseLife.end(lease, "UNACCEPTED", { uncounted: false });
-        else leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
-        break;
-      default:
-        leaseLife.end(lease, "RELEASED", { uncounted: false });
-    }
+/** Ends what this worker instance was granted in the session's namespace and does not speak for. */
+export function endUnlisted(kernel: Kernel, session: Session, kept: ReadonlyMap<LiveLease, number>): void {
+  for (const lease of [...kernel.leases.ofInstance(session.instanceId)]) {
+    if (lease.namespace === session.namespace && !kept.has(lease)) giveUp(kernel, lease);
+  }
+}
+
+/** Ends a lease whose holder will not go on with it, for what it was when he left. */
+export function giveUp(kernel: Kernel, lease: LiveLease): void {
+  const { leaseLife } = kernel;
+  if (lease.ending || lease.phase === "granting") return;
+  switch (lease.phase) {
+    case "orphaned":
+      return leaseLife.end(lease, "RESTART", { uncounted: true });
+    case "offered":
+      if (lease.handed) return leaseLife.end(lease, "UNACCEPTED", { uncounted: false });
+      return leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
+    default:
+      leaseLife.end(lease, "RELEASED", { uncounted: false });
   }
 }
 

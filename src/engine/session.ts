@@ -57,8 +57,10 @@ export class Session implements Taker {
   capacity = 0;
   phase: "active" | "detached" | "draining" | "closed" = "detached";
   stream: Stream | undefined;
-  /** Offers in a row that a live stream left unaccepted. */
+  /** Offers in a row that a live stream left unaccepted; at the limit it gets no more until its next Hello. */
   strikes = 0;
+  /** Grows with each lost stream: tells the grace of this one from that of an earlier one. */
+  detachments = 0;
 
   readonly sessionId: string;
   readonly resumeToken: string;
@@ -68,12 +70,15 @@ export class Session implements Taker {
   readonly requestId = "";
   readonly leaseTtlMs: number;
   private readonly kernel: Kernel;
+  private readonly onDetached: (session: Session) => void;
 
   constructor(
     kernel: Kernel,
     about: { sessionId: string; resumeToken: string; namespace: string; instanceId: string; identity: string },
+    onDetached: (session: Session) => void,
   ) {
     this.kernel = kernel;
+    this.onDetached = onDetached;
     this.sessionId = about.sessionId;
     this.resumeToken = about.resumeToken;
     this.namespace = about.namespace;
@@ -110,11 +115,13 @@ export class Session implements Taker {
     if (this.stream !== stream) return;
     this.stream = undefined;
     if (this.phase === "active" || this.phase === "draining") this.phase = "detached";
+    this.detachments += 1;
     this.kernel.takers.update(this);
     for (const lease of [...this.leases]) {
       if (lease.phase === "offered" && !lease.handed)
         this.kernel.leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
     }
+    this.onDetached(this);
   }
 
   deliver(lease: LiveLease, plan: GrantPlan): boolean {
@@ -144,20 +151,28 @@ export class Session implements Taker {
       lease.cancelAccept = undefined;
       if (lease.phase !== "offered" || lease.ending) return;
       const live = stream !== undefined && this.stream === stream;
-      if (live) {
-        this.strikes += 1;
-        kernel.takers.update(this);
-      }
+      if (live) this.strike();
       kernel.leaseLife.end(lease, "UNACCEPTED", { uncounted: live, unless: () => lease.phase !== "offered" });
     });
   }
 
-  /** The worker spoke of this lease as its own. */
+  private strike(): void {
+    this.strikes += 1;
+    this.kernel.takers.update(this);
+    if (this.strikes !== unacceptedMax) return;
+    this.kernel.log.warn(
+      { worker: this.identity },
+      "a worker accepts nothing: no more work for it until it says Hello",
+    );
+  }
+
+  /** The worker spoke of this lease as its own. Only an acceptance clears its strikes: speaking of others does not. */
   holds(lease: LiveLease): void {
-    this.strikes = 0;
     lease.cancelAccept?.();
     lease.cancelAccept = undefined;
-    if (lease.phase === "offered") lease.phase = "held";
+    if (lease.phase !== "offered") return;
+    lease.phase = "held";
+    if (this.strikes < unacceptedMax) this.strikes = 0;
   }
 
   notice(lease: LiveLease, notice: Notice): void {

@@ -2,7 +2,7 @@ import { type Refusal, refuse } from "../core/errors.ts";
 import { helloTimeoutMs, hellosPerSecondMax, sessionLinesMax, sessionsMax } from "../limits.ts";
 import type { SessionHandle, StreamSink } from "./api.ts";
 import type { Hello, LeaseHandle, OpOutcome, ServerFrame } from "./frames.ts";
-import { adoptHeld, endUnlisted, pushMissedNotices, welcome } from "./hello.ts";
+import { adoptHeld, endUnlisted, giveUp, pushMissedNotices, welcome } from "./hello.ts";
 import { type Kernel, sessionIntervals } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { submitInvalidOp, submitOp } from "./ops.ts";
@@ -57,15 +57,10 @@ export function createSessions(kernel: Kernel): Sessions {
   /** A detached session is forgotten when its grace is over; its leases live on to their TTL. */
   function closeWhenGone(session: Session): void {
     const { graceMs } = sessionIntervals(session.leaseTtlMs);
+    const { detachments } = session;
     kernel.alarms.set(kernel.clock.elapsedMs() + graceMs, () => {
-      if (session.phase === "detached") close(session);
+      if (session.phase === "detached" && session.detachments === detachments) close(session);
     });
-  }
-
-  function lose(session: Session, stream: Stream): void {
-    if (session.stream !== stream) return;
-    session.detach(stream);
-    closeWhenGone(session);
   }
 
   /** Looks after a stream for as long as it carries its session. */
@@ -75,11 +70,10 @@ export function createSessions(kernel: Kernel): Sessions {
       switch (session.checkStream()) {
         case "stalled":
           session.cutOff(stream);
-          closeWhenGone(session);
           return;
         case "silent":
           endStream(stream, goAway("SLOW_CONSUMER", "nothing was heard for a whole lease TTL", 0, 1_000));
-          lose(session, stream);
+          session.detach(stream);
           return;
         case "ping":
           session.push({ kind: "ping", nonce: Math.floor(kernel.clock.elapsedMs()) });
@@ -103,13 +97,17 @@ export function createSessions(kernel: Kernel): Sessions {
     if (earlier !== undefined && !resumed) close(earlier);
     const session = resumed
       ? earlier
-      : new Session(kernel, {
-          sessionId: kernel.random.hex(8),
-          resumeToken: kernel.random.hex(16),
-          namespace: hello.namespace,
-          instanceId: hello.instanceId,
-          identity: hello.identity === "" ? hello.instanceId : hello.identity,
-        });
+      : new Session(
+          kernel,
+          {
+            sessionId: kernel.random.hex(8),
+            resumeToken: kernel.random.hex(16),
+            namespace: hello.namespace,
+            instanceId: hello.instanceId,
+            identity: hello.identity === "" ? hello.instanceId : hello.identity,
+          },
+          closeWhenGone,
+        );
     session.phase = "active";
     session.stream = stream;
     session.strikes = 0;
@@ -197,7 +195,7 @@ export function createSessions(kernel: Kernel): Sessions {
             const now = greet(stream, hello);
             session = now;
             const { verdicts, kept } = adoptHeld(kernel, now, hello);
-            endUnlisted(kernel, hello.instanceId, kept);
+            endUnlisted(kernel, now, kept);
             kernel.takers.join(now, hello);
             watchStream(now, stream);
             const frame = welcome(
@@ -217,7 +215,7 @@ export function createSessions(kernel: Kernel): Sessions {
           },
           refuse(refusal) {
             end(goAway("OVERLOAD", refusal.message, Math.max(refusal.retryAfterMs, 100), 1_000));
-            if (session !== undefined) lose(session, stream);
+            session?.detach(stream);
           },
         });
       },
@@ -291,9 +289,7 @@ export function createSessions(kernel: Kernel): Sessions {
       },
       goodbye() {
         greeted((holder) => {
-          for (const lease of [...holder.leases]) {
-            kernel.leaseLife.end(lease, "RELEASED", { uncounted: false });
-          }
+          for (const lease of [...holder.leases]) giveUp(kernel, lease);
           close(holder);
           const done = () => end();
           kernel.writer.submit({ run: (transaction) => transaction.after(done), refuse: done });
@@ -308,13 +304,13 @@ export function createSessions(kernel: Kernel): Sessions {
       halfClosed() {
         const done = () => {
           end();
-          if (session !== undefined) lose(session, stream);
+          session?.detach(stream);
         };
         kernel.writer.submit({ run: (transaction) => transaction.after(done), refuse: done });
       },
       closed() {
         end();
-        if (session !== undefined) lose(session, stream);
+        session?.detach(stream);
       },
       take(bytesMax) {
         const before = stream.outbox.assignments;

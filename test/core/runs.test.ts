@@ -71,6 +71,15 @@ test("a paused run takes signals and timers; resumed, it waits on or goes into t
   waiting().when(resume).thenRecords();
 });
 
+test("a pause does not start a run before its time", () => {
+  const run = new Scenario({ startDelayMs: 60_000 });
+  const dueAtMs = run.state.availableAtMs;
+  run.when(pause).when(resume).thenIs("QUEUED");
+  expect(run.state.availableAtMs).toBe(dueAtMs);
+  run.after(90_000).when(pause).after(1).when(resume);
+  expect(run.state.availableAtMs).toBe(run.nowMs);
+});
+
 test("a leased run that is being paused starts nothing new, and ends what runs", () => {
   const run = new Scenario()
     .granted()

@@ -1,0 +1,24 @@
+import { test } from "vitest";
+import { completeStep, Scenario, startStep } from "../support/given.ts";
+
+// An op is known by its number and its content, also while its start waits for the end of its batch.
+
+test("a start that waits for its batch is known by its op_id", () => {
+  const run = new Scenario().granted().op([startStep("a")], { opId: 5 });
+  run.op([startStep("b")], { opId: 5 }).thenRefuses("OP_CONFLICT");
+  run.op([startStep("c")], { opId: 4 }).thenRefuses("OP_OUT_OF_ORDER");
+  run.op([startStep("a")], { opId: 5 }).thenRecords();
+  run.op([startStep("b")], { opId: 6 }).thenRecords();
+  run
+    .sealed()
+    .op([startStep("d")], { opId: 6 })
+    .thenRefuses("OP_CONFLICT");
+});
+
+test("an op is applied whole or not at all", () => {
+  const run = new Scenario().granted();
+  run.op([completeStep("a"), completeStep("b"), { type: "CancelTimer", stepKey: "none" }]).thenRefuses("INVALID");
+  run.op([completeStep("a", 1), completeStep("a", 2)]).thenRefuses("STEP_COMPLETED");
+  run.op([{ type: "CompleteRun", output: undefined }, completeStep("a")]).thenRefuses("INVALID");
+  run.op([completeStep("a"), completeStep("b")]).thenRecords("StepCompleted", "StepCompleted");
+});
