@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Histogram } from "../histogram.ts";
-import { type Measured, type Parameters, rssMiB } from "../result.ts";
+import { cpuMs, type Measured, type Parameters, rssMiB } from "../result.ts";
 
 /** Warms up, then counts for the asked time. */
 export async function measure(
@@ -9,10 +9,13 @@ export async function measure(
 ): Promise<Measured> {
   await pause(parameters.warmUpSeconds * 1_000);
   options.latency.reset();
+  const pid = options.pid === "self" ? process.pid : options.pid;
   const before = await options.count();
+  const cpuBeforeMs = cpuMs(pid);
   const startedAtMs = performance.now();
   await pause(parameters.seconds * 1_000);
   const operations = (await options.count()) - before;
   const elapsedMs = performance.now() - startedAtMs;
-  return { operations, elapsedMs, latency: options.latency, rssMiB: rssMiB(options.pid) };
+  const engineCpuMs = cpuMs(pid) - cpuBeforeMs;
+  return { operations, elapsedMs, latency: options.latency, rssMiB: rssMiB(options.pid), engineCpuMs };
 }

@@ -1,7 +1,10 @@
 import v8 from "node:v8";
 
-/** How much the old generation may grow before it is collected; V8's own choice is several times as much. */
-const heapGrowingPercent = 30;
+/**
+ * How much the old generation may grow before it is collected; V8's own choice is several times as much. At 30 the
+ * collector took a quarter of the server's processor time under load, for 15 MiB less.
+ */
+const heapGrowingPercent = 100;
 
 /**
  * Keeps the memory of a server near what it holds. V8 lets garbage pile up to several times the live heap, and gives

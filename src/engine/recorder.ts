@@ -180,10 +180,13 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     durable(commitNo) {
       kernel.lines.durable(commitNo);
       kernel.deadlines.durable(commitNo);
+      let settled = 0;
       while (waiting.length > 0 && (waiting[0] as { commitNo: number }).commitNo <= commitNo) {
-        for (const entry of waiting.shift()?.entries ?? []) settle(entry, commitNo);
+        const entries = waiting.shift()?.entries ?? [];
+        for (const entry of entries) settle(entry, commitNo);
+        settled += entries.length;
       }
-      kernel.runs.evict(commitNo);
+      kernel.runs.evict(commitNo, settled);
     },
     reset() {
       touched.clear();

@@ -43,8 +43,8 @@ export interface RunTable {
   /** In memory only. */
   peek(runNo: number): RunEntry | undefined;
   add(entry: RunEntry): void;
-  /** Drops what may go: unpinned entries above the bounds. Call when a batch is durable. */
-  evict(durableCommitNo: number): void;
+  /** Drops what may go: unpinned entries above the bounds. Call when a batch is durable that touched so many runs. */
+  evict(durableCommitNo: number, touched: number): void;
   clear(): void;
   readonly size: number;
 }
@@ -64,6 +64,12 @@ export function createEntry(state: RunState): RunEntry {
   };
 }
 
+/**
+ * To find what can go, all entries are visited, the leased ones too. That is done once for so many touched runs that
+ * each of them pays for this many visits; until then the cache passes its bound by at most an eighth of its size.
+ */
+const visitsPerTouch = 8;
+
 const pageEvents = 2_000;
 const pageBytes = 4 * 1024 * 1024;
 
@@ -78,6 +84,7 @@ export function createRunTable(options: {
   const byNo = new Map<number, RunEntry>();
   const byId = new Map<string, RunEntry>();
   let cachedSteps = 0;
+  let touchedSinceLook = 0;
 
   function keyOf(namespace: string, runId: string): string {
     return `${namespace}\u0000${runId}`;
@@ -136,8 +143,11 @@ export function createRunTable(options: {
     },
     peek: (runNo) => byNo.get(runNo),
     add,
-    evict(durableCommitNo) {
+    evict(durableCommitNo, touched) {
+      touchedSinceLook += touched;
       if (byNo.size <= options.runsMax && cachedSteps <= options.stepsMax) return;
+      if (touchedSinceLook * visitsPerTouch < byNo.size) return;
+      touchedSinceLook = 0;
       let unpinned = 0;
       let steps = 0;
       const candidates: RunEntry[] = [];
@@ -161,6 +171,7 @@ export function createRunTable(options: {
       byNo.clear();
       byId.clear();
       cachedSteps = 0;
+      touchedSinceLook = 0;
     },
     get size() {
       return byNo.size;

@@ -4,27 +4,26 @@ import type { Batch } from "../store.ts";
 import { type EventValues, encodeDetail } from "./event-codec.ts";
 import { pushRun, type RunValue } from "./run-codec.ts";
 
-// One batch as one message between threads. Objects cost a structured clone for each of their properties, so events go
-// as one array of numbers (moved, not copied), one list of texts and one run of bytes.
+// One batch as one message between threads. Objects cost a structured clone for each of their properties, and strings
+// one for each of them, so events go as one array of numbers (moved, not copied), one text and one run of bytes, which
+// hold what the events have end to end.
 
 export interface BatchMessage {
   commitNo: number;
   newestAtMs: number;
   eventCount: number;
   numbers: Float64Array<ArrayBuffer>;
-  texts: string[];
+  text: string;
   bytes: Uint8Array<ArrayBuffer>;
   runs: RunValue[];
   /** Four values for each change; a due time of null deletes. */
   deadlines: RunValue[];
 }
 
-const numbersPerEvent = 10;
-const hasStepKey = 1;
-const hasText = 2;
-const hasBytes = 4;
-const hasEncoding = 8;
-const hasDetail = 16;
+const numbersPerEvent = 13;
+const hasText = 1;
+const hasBytes = 2;
+const hasDetail = 4;
 
 export function encodeBatch(batch: Batch): BatchMessage {
   const { events } = batch;
@@ -34,27 +33,21 @@ export function encodeBatch(batch: Batch): BatchMessage {
   let bytesLength = 0;
   let at = 0;
   for (const { runNo, event } of events) {
-    const { payload } = event;
+    const { stepKey, payload } = event;
     let flags = 0;
     let length = 0;
-    if (event.stepKey !== "") {
-      flags |= hasStepKey;
-      texts.push(event.stepKey);
-    }
+    if (stepKey !== "") texts.push(stepKey);
     if (payload !== undefined) {
+      length = payload.data.length;
       if (typeof payload.data === "string") {
         flags |= hasText;
         texts.push(payload.data);
       } else {
         flags |= hasBytes;
-        length = payload.data.length;
         bytesLength += length;
         chunks.push(payload.data);
       }
-      if (payload.encoding !== "") {
-        flags |= hasEncoding;
-        texts.push(payload.encoding);
-      }
+      if (payload.encoding !== "") texts.push(payload.encoding);
     }
     const detail = encodeDetail(event);
     if (detail !== null) {
@@ -70,7 +63,10 @@ export function encodeBatch(batch: Batch): BatchMessage {
     numbers[at + 6] = event.atMs;
     numbers[at + 7] = event.opDigest;
     numbers[at + 8] = flags;
-    numbers[at + 9] = length;
+    numbers[at + 9] = stepKey.length;
+    numbers[at + 10] = length;
+    numbers[at + 11] = payload?.encoding.length ?? 0;
+    numbers[at + 12] = detail?.length ?? 0;
     at += numbersPerEvent;
   }
   return {
@@ -78,7 +74,7 @@ export function encodeBatch(batch: Batch): BatchMessage {
     newestAtMs: batch.newestAtMs,
     eventCount: events.length,
     numbers,
-    texts,
+    text: texts.join(""),
     bytes: concat(chunks, bytesLength),
     runs: encodeRuns(batch),
     deadlines: encodeDeadlines(batch),
@@ -114,29 +110,34 @@ function encodeDeadlines({ deadlines }: Batch): RunValue[] {
 
 /** Calls back with the columns of each event; the array is the same one each time. */
 export function decodeEvents(message: BatchMessage, each: (values: EventValues) => void): void {
-  const { numbers, texts, bytes } = message;
+  const { numbers, text, bytes } = message;
   const values: EventValues = [0, 0, 0, 0, 0, "", 0, 0, null, "", null, 0];
-  let text = 0;
+  let character = 0;
   let byte = 0;
+  const take = (length: number): string => {
+    if (length === 0) return "";
+    character += length;
+    return text.slice(character - length, character);
+  };
   for (let at = 0; at < numbers.length; at += numbersPerEvent) {
     const flags = numbers[at + 8] as number;
+    const length = numbers[at + 10] as number;
     values[0] = numbers[at] as number;
     values[1] = numbers[at + 1] as number;
     values[2] = numbers[at + 2] as number;
     values[3] = numbers[at + 3] as number;
     values[4] = numbers[at + 4] as number;
-    values[5] = flags & hasStepKey ? (texts[text++] as string) : "";
+    values[5] = take(numbers[at + 9] as number);
     values[6] = numbers[at + 5] as number;
     values[7] = numbers[at + 6] as number;
     values[8] = null;
-    if (flags & hasText) values[8] = texts[text++] as string;
+    if (flags & hasText) values[8] = take(length);
     else if (flags & hasBytes) {
-      const length = numbers[at + 9] as number;
       values[8] = bytes.subarray(byte, byte + length);
       byte += length;
     }
-    values[9] = flags & hasEncoding ? (texts[text++] as string) : "";
-    values[10] = flags & hasDetail ? (texts[text++] as string) : null;
+    values[9] = take(numbers[at + 11] as number);
+    values[10] = flags & hasDetail ? take(numbers[at + 12] as number) : null;
     values[11] = numbers[at + 7] as number;
     each(values);
   }
