@@ -1,7 +1,8 @@
-// The Go SDK: format, vet, and its tests with the race detector, which start servers of this checkout. Without Go it is
-// skipped, and that is said; with CI=true it fails.
+// The Go SDK and the Go programs of this checkout: format and vet; and the SDK's tests with the race detector, which start
+// servers of this checkout. Without Go all of it is skipped, and that is said; with CI=true it fails.
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { globSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 export interface Outcome {
   readonly passed: number;
@@ -11,16 +12,16 @@ export interface Outcome {
 const ci = process.env.CI === "true";
 
 export function checkGo(root: string): Outcome {
-  const folder = join(root, "clients", "go");
-  const goroot = run(folder, ["go", "env", "GOROOT"]);
+  const goroot = run(root, ["go", "env", "GOROOT"]);
   if (goroot.status !== 0) return missing("no go here");
-  const gofmt = run(folder, [join(goroot.stdout.trim(), "bin", "gofmt"), "-l", "."]);
-  const vet = run(folder, ["go", "vet", "./..."]);
-  const outcomes = [
-    part("go format", gofmt.status === 0 && gofmt.stdout === "", gofmt.stdout + gofmt.stderr),
-    part("go vet", vet.status === 0, vet.stdout + vet.stderr),
-    tests(folder),
-  ];
+  const modules = globSync("{clients,bench,examples,test}/**/go.mod", { cwd: root }).map(dirname).sort();
+  const gofmt = run(root, [join(goroot.stdout.trim(), "bin", "gofmt"), "-l", ...modules]);
+  const outcomes = [part("go format", gofmt.status === 0 && gofmt.stdout === "", gofmt.stdout + gofmt.stderr)];
+  for (const module of modules) {
+    const vet = run(join(root, module), ["go", "vet", "./..."]);
+    outcomes.push(part(`go vet ${module}`, vet.status === 0, vet.stdout + vet.stderr));
+  }
+  outcomes.push(tests(join(root, "clients", "go")));
   return {
     passed: outcomes.reduce((sum, outcome) => sum + outcome.passed, 0),
     failed: outcomes.reduce((sum, outcome) => sum + outcome.failed, 0),

@@ -1,15 +1,22 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+
+const goWorker = join(import.meta.dirname, "..", "..", ".cache", "bench", "run5-worker-go");
 
 /**
  * Five-step workers of the SDKs, each started with the server's URL and its capacity. A worker serves workflow `bench`,
  * prints on stdout, some times a second, how many runs it has ended so far, and drains on SIGTERM.
  */
-const commands: Record<string, { command: string[]; folder?: string }> = {
-  typescript: { command: [process.execPath, join(import.meta.dirname, "run5-worker.ts")] },
-};
+const commands: Record<string, { command: string[]; folder?: string; build?: { command: string[]; folder: string } }> =
+  {
+    typescript: { command: [process.execPath, join(import.meta.dirname, "run5-worker.ts")] },
+    go: {
+      command: [goWorker],
+      build: { command: ["go", "build", "-o", goWorker, "."], folder: join(import.meta.dirname, "run5-worker-go") },
+    },
+  };
 
 export const languages = Object.keys(commands);
 
@@ -22,6 +29,10 @@ export interface SdkWorker {
 export function startSdkWorker(language: string, url: string, capacity: number): SdkWorker {
   const found = commands[language];
   if (found === undefined) throw new Error(`no five-step worker in ${language}; there are ${languages.join(", ")}`);
+  if (found.build !== undefined) {
+    const [builder = "", ...words] = found.build.command;
+    execFileSync(builder, words, { cwd: found.build.folder, stdio: ["ignore", 2, 2] });
+  }
   const [command = "", ...args] = found.command;
   const profiles = process.env.EVERSTEP_BENCH_WORKER_PROFILE;
   const child = spawn(command, [...args, url, String(capacity)], {
