@@ -27,13 +27,15 @@ type session struct {
 	pulse     *pulse
 	reconnect *reconnect
 
-	stream    frameStream
-	welcomed  bool
-	comeback  *timer
-	resume    *pb.Resume
-	capacity  int
-	lastError string
-	touched   []*leaseRun
+	stream   frameStream
+	welcomed bool
+	comeback *timer
+	resume   *pb.Resume
+	capacity int
+	// helloCapacity is what the last Hello said.
+	helloCapacity int32
+	lastError     string
+	touched       []*leaseRun
 
 	draining   bool
 	drainAcked bool
@@ -109,10 +111,11 @@ func (s *session) connect() {
 	s.stream = s.transport.open(events)
 	events.stream = s.stream
 	s.pulse.opened()
-	capacity := int32(s.capacity)
+	s.helloCapacity = int32(s.capacity)
 	if s.draining {
-		capacity = 0
+		s.helloCapacity = 0
 	}
+	capacity := s.helloCapacity
 	s.stream.send(helloFrame(&pb.Hello{
 		ProtocolVersion:  1,
 		WorkerInstanceId: s.options.instanceID,

@@ -57,6 +57,8 @@ func (s *session) welcome(welcome *pb.Welcome) {
 	s.pulse.welcomed(settings)
 	if s.draining {
 		s.stream.send(drainFrame())
+	} else if int32(s.capacity) != s.helloCapacity {
+		s.stream.send(capacityFrame(s.capacity))
 	}
 }
 

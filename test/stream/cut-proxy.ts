@@ -7,10 +7,12 @@ export interface PassedFrame {
   readonly message: Buffer;
 }
 
+export type CutAfter = (number: number, frame: PassedFrame) => boolean;
+
 /**
- * Stands between a worker and the server and passes the messages of their stream on, one by one. After message number
- * `cutAfter`, counted in both directions together from 1, it tears both connections down, once; the worker's next
- * connections are left alone.
+ * Stands between a worker and the server and passes the messages of their stream on, one by one. After the first message
+ * for which `cutAfter` is true, it tears both connections down, once; the worker's next connections are left alone.
+ * Messages are counted in both directions together, from 1.
  */
 export class CutProxy {
   readonly passed: PassedFrame[] = [];
@@ -18,13 +20,13 @@ export class CutProxy {
   url = "";
   readonly #server = http2.createServer();
   readonly #sessions = new Set<http2.Http2Session>();
-  readonly #cutAfter: number;
+  readonly #cutAfter: CutAfter;
 
-  private constructor(cutAfter: number) {
+  private constructor(cutAfter: CutAfter) {
     this.#cutAfter = cutAfter;
   }
 
-  static async start(target: string, cutAfter: number): Promise<CutProxy> {
+  static async start(target: string, cutAfter: CutAfter): Promise<CutProxy> {
     const proxy = new CutProxy(cutAfter);
     proxy.#server.on("session", (session) => proxy.#carry(session, target));
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
@@ -77,8 +79,9 @@ export class CutProxy {
         const framed = rest.subarray(0, length);
         rest = rest.subarray(length);
         if (sink.destroyed || this.#torn(sink)) return;
-        this.passed.push({ from, message: framed.subarray(5) });
-        if (this.cut || this.passed.length !== this.#cutAfter) {
+        const passing = { from, message: framed.subarray(5) };
+        this.passed.push(passing);
+        if (this.cut || !this.#cutAfter(this.passed.length, passing)) {
           sink.write(framed);
           continue;
         }

@@ -42,6 +42,8 @@ export class Session implements RunHost {
   #drainAcked = false;
   #closed = false;
   #capacity: number;
+  /** What the last Hello said. */
+  #helloCapacity = 0;
   #resume: Resume | undefined;
   #settings: SessionSettings | undefined;
   #lastError: string | undefined;
@@ -177,6 +179,7 @@ export class Session implements RunHost {
     if (early !== undefined) return this.#ended(early.error);
     this.#pulse.opened();
     const { instanceId, identity, sdk, buildId, namespace, queues, bodies } = this.#options;
+    this.#helloCapacity = this.#draining ? 0 : this.#capacity;
     stream.send(
       frames.helloFrame({
         workerInstanceId: instanceId,
@@ -186,7 +189,7 @@ export class Session implements RunHost {
         namespace,
         queues: [...queues],
         workflows: [...bodies.keys()],
-        capacity: this.#draining ? 0 : this.#capacity,
+        capacity: this.#helloCapacity,
         resume: this.#resume,
         held: this.#leases.held(),
       }),
@@ -242,6 +245,7 @@ export class Session implements RunHost {
     this.#leases.judge(welcome.verdicts);
     this.#pulse.welcomed(welcome.settings);
     if (this.#draining) this.#stream?.send(frames.drainFrame());
+    else if (this.#capacity !== this.#helloCapacity) this.#stream?.send(frames.capacityFrame(this.#capacity));
   }
 
   #assigned(assign: Assign): void {

@@ -1,0 +1,67 @@
+// The drivers that are here, and how they are made ready. A language without its toolchain is left out with a reason.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "..", "..");
+
+export interface Driver {
+  readonly language: string;
+  readonly command: readonly string[];
+}
+
+export interface Missing {
+  readonly language: string;
+  readonly why: string;
+}
+
+export const languages = ["typescript", "go", "python"] as const;
+export type Language = (typeof languages)[number];
+
+export function prepareDriver(language: Language): Driver | Missing {
+  switch (language) {
+    case "typescript":
+      return { language, command: [process.execPath, join(root, "test", "wire", "drivers", "typescript.ts")] };
+    case "go":
+      return prepareGo();
+    case "python":
+      return preparePython();
+  }
+}
+
+function prepareGo(): Driver | Missing {
+  const language = "go";
+  const folder = join(root, "clients", "go");
+  if (!existsSync(join(folder, "internal", "wiredriver"))) return { language, why: "clients/go has no driver" };
+  if (!succeeds(folder, ["go", "version"])) return { language, why: "no go here" };
+  const binary = join(root, ".cache", "wire-driver-go");
+  mkdirSync(join(root, ".cache"), { recursive: true });
+  run(folder, ["go", "build", "-o", binary, "./internal/wiredriver"]);
+  return { language, command: [binary] };
+}
+
+function preparePython(): Driver | Missing {
+  const language = "python";
+  const folder = join(root, "clients", "python");
+  const driver = join(folder, "tests", "wire_driver.py");
+  if (!existsSync(driver)) return { language, why: "clients/python has no driver" };
+  const python = process.env.WIRE_PYTHON ?? "python3";
+  if (!succeeds(root, [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"])) {
+    return { language, why: "no python3 of 3.11 or newer here" };
+  }
+  const environment = join(root, ".cache", "python");
+  const inside = join(environment, "bin", "python");
+  if (!existsSync(inside)) run(root, [python, "-m", "venv", environment]);
+  if (!succeeds(root, [inside, "-c", "import everstep"]))
+    run(root, [inside, "-m", "pip", "install", "--quiet", "-e", folder]);
+  return { language, command: [inside, driver] };
+}
+
+function succeeds(cwd: string, [command, ...args]: string[]): boolean {
+  return spawnSync(command as string, args, { cwd, stdio: "ignore" }).status === 0;
+}
+
+function run(cwd: string, [command, ...args]: string[]): void {
+  const { status, stdout, stderr, error } = spawnSync(command as string, args, { cwd, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${error?.message ?? ""}${stdout}${stderr}`);
+}

@@ -1,0 +1,14 @@
+/** Whatever a scenario waits for must have come by then, on a machine that does other things too. */
+export const waitMsMax = 20_000;
+
+/** Scenarios at the same time: they mostly wait, and each has a driver process. */
+export const scenariosAtOnce = 6;
+
+/** Lines of the transcript that a failed scenario shows. */
+export const transcriptLines = 40;
+
+/** How soon a state is asked for again. */
+export const askAgainMs = 20;
+
+/** A scenario waits for several things one after the other. */
+export const scenarioMsMax = 120_000;

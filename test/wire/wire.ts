@@ -1,0 +1,77 @@
+// The scenarios by command: npm run wire -- --help
+import { Command } from "commander";
+import { type Driver, languages, type Language, prepareDriver } from "./languages.ts";
+import { scenariosAtOnce } from "./limits.ts";
+import { runScenario } from "./run-scenario.ts";
+import type { Scenario } from "./scenario.ts";
+import { scenarios } from "./scenarios/all.ts";
+
+const options = new Command("wire")
+  .description("Runs the wire scenarios against the SDKs that are here, or against any driver.")
+  .option("--driver <command>", "a driver that keeps the protocol of test/wire/README.md, split at spaces")
+  .option("--language <name>", `one of ${languages.join(", ")}`)
+  .option("--scenario <name>", "one scenario only")
+  .option("--times <n>", "so many times in a row", "1")
+  .option("--list", "prints the names and what each proves")
+  .parse()
+  .opts<{ driver?: string; language?: Language; scenario?: string; times: string; list?: true }>();
+
+const chosen = scenarios.filter(
+  ({ name }) => options.scenario === undefined || options.scenario.split(",").includes(name),
+);
+if (chosen.length === 0) throw new Error(`there is no scenario ${options.scenario}; --list shows them`);
+
+function drivers(): Driver[] {
+  if (options.driver !== undefined) return [{ language: "", command: options.driver.split(" ") }];
+  return (options.language === undefined ? languages : [options.language]).flatMap((language) => {
+    const driver = prepareDriver(language);
+    if ("command" in driver) return [driver];
+    console.log(`SKIPPED ${language}: ${driver.why}`);
+    return [];
+  });
+}
+
+interface Trial {
+  readonly scenario: Scenario;
+  readonly pair: readonly [Driver, Driver?];
+}
+
+/** Every scenario for every driver, and the ones with two drivers for every pair. */
+function trials(available: readonly Driver[]): Trial[] {
+  return chosen.flatMap((scenario): Trial[] => {
+    if (scenario.server === "scripted" || !scenario.pairs) return available.map((one) => ({ scenario, pair: [one] }));
+    return available.flatMap((one) => available.map((other) => ({ scenario, pair: [one, other] as const })));
+  });
+}
+
+async function once(all: readonly Trial[]): Promise<number> {
+  const waiting = [...all];
+  let failed = 0;
+  const lane = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const label = `${next.scenario.name} ${next.pair.map((driver) => driver?.language).join("-")}`;
+      try {
+        await runScenario(next.scenario, next.pair);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAILED ${label}\n${(error as Error).message}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: scenariosAtOnce }, lane));
+  return failed;
+}
+
+if (options.list) for (const { name, proves } of chosen) console.log(`${name}: ${proves}`);
+else {
+  const all = trials(drivers());
+  let failed = 0;
+  for (let time = 1; time <= Number(options.times); time += 1) {
+    const startedAtMs = performance.now();
+    const now = await once(all);
+    failed += now;
+    const seconds = ((performance.now() - startedAtMs) / 1_000).toFixed(1);
+    console.log(`time ${time}: ${all.length - now} of ${all.length} passed in ${seconds} s`);
+  }
+  process.exitCode = failed === 0 ? 0 : 1;
+}
