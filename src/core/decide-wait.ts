@@ -17,8 +17,16 @@ import type { RunState } from "./state.ts";
 
 type ChangeOf<T extends Change["type"]> = Extract<Change, { type: T }>;
 
+/** A start that is not in the history yet (see PendingStart) has taken its key all the same. */
+function startedAsFunction(state: RunState, stepKey: string): Refusal | undefined {
+  if (!state.pendingStarts.has(stepKey)) return undefined;
+  return refuse("STEP_KIND_MISMATCH", `"${stepKey}" was started as a function`, { field: "step_key" });
+}
+
 export function decideSetTimer(state: RunState, change: ChangeOf<"SetTimer">, context: ChangeContext): ChangeDecision {
   const kind = change.signalName === "" ? "sleep" : "signal";
+  const mismatch = startedAsFunction(state, change.stepKey);
+  if (mismatch !== undefined) return mismatch;
   const step = state.steps.get(change.stepKey);
   if (step !== undefined && step.kind !== kind) {
     return refuse("STEP_KIND_MISMATCH", `"${change.stepKey}" is a ${step.kind} in the history`, { field: "step_key" });
@@ -112,6 +120,8 @@ export function decideConsumeSignal(
   change: ChangeOf<"ConsumeSignal">,
   context: ChangeContext,
 ): ChangeDecision {
+  const mismatch = startedAsFunction(state, change.stepKey);
+  if (mismatch !== undefined) return mismatch;
   const step = state.steps.get(change.stepKey);
   if (step !== undefined && (step.kind !== "signal" || step.signalName !== change.name)) {
     const is = step.kind === "signal" ? `wait for "${step.signalName}"` : step.kind;

@@ -105,7 +105,7 @@ function folded(events: readonly RunEvent[]) {
   return foldEvents({ runNo: 1, namespace: "default", runId: "r1" }, events);
 }
 
-test("whatever is asked of a run", () => {
+test("whatever is asked of a run", { timeout: 120_000 }, () => {
   const holds = fc.property(fc.array(actWith(change), { maxLength: 60, size: "max" }), (acts) => {
     const run = new Scenario({ runTimeoutMs: 600_000 });
     run.limits = { ...testLimits, deliveriesMax: 4, historyEventsMax: 60, reservedEvents: 30, pendingTimersMax: 2 };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Change } from "../../src/core/command.ts";
-import { completeStep, json, Scenario } from "../support/given.ts";
+import { completeStep, json, Scenario, startStep } from "../support/given.ts";
 
 const given = () => new Scenario().granted();
 const timer = (stepKey: string, delayMs: number, signalName = ""): Change => ({
@@ -114,4 +114,11 @@ test("ten grants without progress set the run aside", () => {
 test("a run timeout ends the run wherever it is", () => {
   const run = new Scenario({ runTimeoutMs: 1_000 }).granted().after(1_000);
   run.when({ type: "DeadlineDue", kind: "runTimeout", stepKey: "" }).thenRecords("LeaseEnded", "RunFailed");
+});
+test("a step that was started a moment ago keeps its key, although its start is not in the history yet", () => {
+  const run = given()
+    .when(signal("go"))
+    .op([startStep("b", { atMostOnce: true })]);
+  run.op([consume("b", "go")]).thenRefuses("STEP_KIND_MISMATCH");
+  run.op([timer("b", 500)]).thenRefuses("STEP_KIND_MISMATCH");
 });
