@@ -18,7 +18,7 @@ export function checkGo(root: string): Outcome {
   const gofmt = run(root, [join(goroot.stdout.trim(), "bin", "gofmt"), "-l", ...modules]);
   const outcomes = [part("go format", gofmt.status === 0 && gofmt.stdout === "", gofmt.stdout + gofmt.stderr)];
   for (const module of modules) {
-    const vet = run(join(root, module), ["go", "vet", "./..."]);
+    const vet = run(join(root, module), ["go", "vet", "./..."], { CGO_ENABLED: "0" });
     outcomes.push(part(`go vet ${module}`, vet.status === 0, vet.stdout + vet.stderr));
   }
   outcomes.push(tests(join(root, "clients", "go")));
@@ -83,9 +83,14 @@ function missing(why: string): Outcome {
   return { passed: 0, failed: ci ? 1 : 0 };
 }
 
-function run(cwd: string, command: string[]) {
+function run(cwd: string, command: string[], environment: NodeJS.ProcessEnv = {}) {
   const startedAt = performance.now();
-  const result = spawnSync(command[0]!, command.slice(1), { cwd, encoding: "utf8", maxBuffer: 512 * 1024 * 1024 });
+  const result = spawnSync(command[0]!, command.slice(1), {
+    cwd,
+    encoding: "utf8",
+    maxBuffer: 512 * 1024 * 1024,
+    env: { ...process.env, ...environment },
+  });
   const seconds = (performance.now() - startedAt) / 1_000;
   return { status: result.status, stdout: result.stdout ?? "", stderr: result.stderr ?? "", seconds };
 }

@@ -31,7 +31,11 @@ export function startSdkWorker(language: string, url: string, capacity: number):
   if (found === undefined) throw new Error(`no five-step worker in ${language}; there are ${languages.join(", ")}`);
   if (found.build !== undefined) {
     const [builder = "", ...words] = found.build.command;
-    execFileSync(builder, words, { cwd: found.build.folder, stdio: ["ignore", 2, 2] });
+    execFileSync(builder, words, {
+      cwd: found.build.folder,
+      stdio: ["ignore", 2, 2],
+      env: { ...process.env, CGO_ENABLED: "0" },
+    });
   }
   const [command = "", ...args] = found.command;
   const profiles = process.env.EVERSTEP_BENCH_WORKER_PROFILE;

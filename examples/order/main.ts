@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ChildProcess } from "node:child_process";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { timelineLine } from "../../src/cli/timeline.ts";
-import { end, endAll, type ServerProcess, startServer, startWorker } from "./processes.ts";
+import { startOtherWorkers } from "./other-workers.ts";
+import { adopt, end, endAll, type ServerProcess, startServer, startWorker } from "./processes.ts";
+import { shareTheQueue } from "./sharing.ts";
 import type { order } from "./workflow.ts";
 
 // `npm start`: a server, a worker and a real order, with the worker killed in its middle. `--once` ends afterwards and
@@ -42,12 +43,10 @@ function createChecks(): Checks {
   };
 }
 
-async function carryOrderThrough(
-  server: ServerProcess,
-  ledger: string,
-): Promise<{ failed: number; worker: ChildProcess; runId: string }> {
+async function carryOrderThrough(server: ServerProcess, ledger: string): Promise<{ failed: number; runId: string }> {
   const client = new Client({ address: server.url });
   let worker = startWorker(server.url, ledger);
+  const others = startOtherWorkers(server.url, adopt);
   const firstPid = worker.pid;
   const input = { item: "book", amount: 42 };
   const run = await client.start<typeof input, Awaited<ReturnType<(typeof order)["run"]>>>("order", { input });
@@ -93,8 +92,11 @@ async function carryOrderThrough(
       events.some((event) => event.type === EventType[name as "TIMER_FIRED"]),
     ),
   );
+  const sharing = await shareTheQueue(client, others);
+  if (sharing.shown) checks.check("workers of every language that is here shared the queue", sharing.shared);
+  if (sharing.late > 0) console.log("\nAnother language's worker is still being built; the next start shows it, too.");
   client.close();
-  return { failed: checks.failed, worker, runId: run.runId };
+  return { failed: checks.failed, runId: run.runId };
 }
 
 const folder = once ? mkdtempSync(join(tmpdir(), "everstep-order-")) : ".everstep";
@@ -104,7 +106,7 @@ writeFileSync(ledger, "");
 const listen = `127.0.0.1:${!once && (await isFree(port)) ? port : 0}`;
 const server = await startServer({ db: join(folder, "everstep.db"), listen, leaseTtl: "2s" });
 console.log(`Everstep serves ${join(folder, "everstep.db")} at ${server.url}`);
-const { failed, worker, runId } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
+const { failed, runId } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
   console.error(error);
   await endAll();
   rmSync(once ? folder : ledger, { recursive: true, force: true });
@@ -112,8 +114,7 @@ const { failed, worker, runId } = await carryOrderThrough(server, ledger).catch(
 });
 
 async function stop(): Promise<void> {
-  await end(worker, "SIGTERM");
-  await server.stop();
+  await endAll();
   rmSync(once ? folder : ledger, { recursive: true, force: true });
 }
 if (once) {
@@ -125,12 +126,12 @@ const cli =
   server.url === `http://127.0.0.1:${port}`
     ? "npm run -s everstep --"
     : `EVERSTEP_ADDRESS=${server.url} npm run -s everstep --`;
-console.log("\nThe server and the worker go on. In another terminal:");
+console.log("\nThe server and its workers go on. In another terminal:");
 console.log(`  ${cli} run start order --input '{"item":"lamp","amount":7}'`);
 console.log(`  ${cli} run list`);
 console.log(`  ${cli} run watch ${runId}`);
 console.log(`  npx buf curl ${server.url}/everstep.v1.RunService/ListRuns -d '{}'`);
-console.log("Ctrl-C ends both.");
+console.log("Ctrl-C ends them.");
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void stop().then(() => process.exit(0)));
 }

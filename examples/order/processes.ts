@@ -5,9 +5,11 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..", "..");
 const children: ChildProcess[] = [];
+let ending = false;
 
 /** Ends every process that was started here and still lives, the last one first: workers before their server. */
 export async function endAll(): Promise<void> {
+  ending = true;
   for (const child of children.toReversed()) await end(child, "SIGTERM");
 }
 
@@ -50,6 +52,12 @@ export function startWorker(url: string, ledger: string): ChildProcess {
   });
   children.push(child);
   return child;
+}
+
+/** One that was started elsewhere, to be ended with the others. */
+export function adopt(child: ChildProcess): void {
+  children.push(child);
+  if (ending) child.kill("SIGKILL");
 }
 
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

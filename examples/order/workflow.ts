@@ -46,3 +46,11 @@ export const order = workflow("order", async (ctx, input: Order) => {
   ]);
   return { charge, label, mail };
 });
+
+/** Small enough to have it in every language: see go-worker. */
+export const parcel = workflow("parcel", (ctx, input: { readonly number: number }) =>
+  ctx.step("weigh", async () => {
+    await pause(100);
+    return { grams: 100 * input.number, language: "TypeScript" };
+  }),
+);

@@ -1,10 +1,22 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { Client } from "../../clients/typescript/src/index.ts";
+import { goEnvironment } from "../support/go-module.ts";
+import { has } from "../support/tools.ts";
 import { MainJob, root } from "./main-job.ts";
 
 // `npm start -- --once`, the first thing that anybody runs: its timeline, its exit code, and what it leaves behind.
+
+const hasGo = has("go");
+
+// A first build takes longer than the job waits for it.
+beforeAll(async () => {
+  if (!hasGo) return;
+  const goWorker = join(root, "examples", "order", "go-worker");
+  await promisify(execFile)("go", ["build", "-o", "/dev/null", "."], { cwd: goWorker, env: goEnvironment });
+}, 240_000);
 
 const jobs: MainJob[] = [];
 function start(environment?: NodeJS.ProcessEnv): MainJob {
@@ -29,11 +41,13 @@ async function terminateFromOutside(job: MainJob): Promise<void> {
   const [, url] = await job.line(/^Everstep serves \S+ at (\S+)$/);
   const [, runId] = await job.line(/^run (\S+): /);
   await job.line(/step started\s+pack/);
-  const cli = [join(root, "src", "main.ts"), "run", "terminate", runId as string, "--address", url as string];
-  await promisify(execFile)(process.execPath, cli);
+  // Not by the CLI: on a busy machine the order may be through before another Node has started.
+  const client = new Client({ address: url as string });
+  await client.terminate(runId as string);
+  client.close();
 }
 
-test("an order goes through as told, although its worker is killed in the middle", async () => {
+test(`an order goes through as told, although its worker is killed in the middle${hasGo ? "" : " (no go here: nobody shares the queue)"}`, async () => {
   const job = start();
   expect(await job.exitCode()).toBe(0);
   const timeline = timelineOf(job);
@@ -72,7 +86,9 @@ test("an order goes through as told, although its worker is killed in the middle
   expect(secondsOf(/^timer fired cool-down/) - secondsOf(/^timer set cool-down/)).toBeGreaterThanOrEqual(0.999);
   expect(job.lines).toContain("all of it went as told");
   expect(job.lines.filter((line) => line.startsWith("  FAILED"))).toEqual([]);
-  expect(job.lines.filter((line) => line.startsWith("  ok "))).toHaveLength(7);
+  const sharers = job.lines.flatMap((line) => /^ {2}(\w+) +weighed 4$/.exec(line)?.[1] ?? []);
+  expect(sharers).toEqual(expect.arrayContaining(hasGo ? ["TypeScript", "Go"] : []));
+  expect(job.lines.filter((line) => line.startsWith("  ok "))).toHaveLength(sharers.length > 0 ? 8 : 7);
   expect({ processes: job.hasProcesses(), files: job.leftFiles() }).toEqual({ processes: false, files: [] });
 });
 

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GoModule } from "../support/go-module.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
+import { testWith } from "../support/tools.ts";
 
 // What the README tells a newcomer to type is typed here, word for word but for the port.
 
@@ -52,6 +54,22 @@ describe("README", () => {
       rmSync(file, { force: true });
     }
   });
+
+  testWith("go")(
+    "the first workflow in Go runs, in a module of its own",
+    async () => {
+      const [code] = blocks("A first workflow", "go");
+      const module = new GoModule({ main: code! });
+      try {
+        const program = await module.build();
+        const { stdout } = await run(program, [], { env: { ...process.env, EVERSTEP_ADDRESS: server.url } });
+        expect(stdout).toBe("{card: Hello Ada mail: Hello Ada fine, thanks} <nil>\n");
+      } finally {
+        module.remove();
+      }
+    },
+    240_000,
+  );
 
   test("the buf curl examples work when pasted, one after the other", async () => {
     const script = blocks("With buf curl", "sh").join("\n").replaceAll("http://localhost:7420", server.url);
