@@ -89,7 +89,7 @@ export async function listSteps(
         if (consumer !== undefined) signalPayloads.set(consumer, event.payload);
         const want = event.stepKey === "" ? undefined : wanted.get(event.stepKey);
         if (want === undefined) continue;
-        if (event.type === "StepStarted") want.input = event.payload;
+        if (event.type === "StepStarted" && event.payload !== undefined) want.input = event.payload;
         if (event.seq === want.seq) want.result = event;
       }
     }

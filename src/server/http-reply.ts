@@ -3,6 +3,7 @@ import { constants, type Http2ServerRequest, type Http2ServerResponse } from "no
 import type { ConnectError } from "@connectrpc/connect";
 import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { messageBytesMax } from "../limits.ts";
 
 // Answers that need no RPC router.
 
@@ -36,8 +37,8 @@ export function replyError(request: Request, response: Response, status: number,
   replyJson(response, status, errorToJson(error, undefined));
 }
 
-/** Of a body that nobody wants this much is read and thrown away; a longer one loses its connection. */
-const unwantedBodyBytesMax = 1024 * 1024;
+/** Of a body that nobody wants this much is read and thrown away, so that one somewhat too large is told so; then the connection goes. */
+const unwantedBodyBytesMax = 2 * messageBytesMax;
 
 /**
  * Ends the answer and the exchange with it. Over HTTP/1.1 the rest of the body is read: a client that is still writing

@@ -22,6 +22,11 @@ Try: buf curl --http2-prior-knowledge http://HOST:PORT/everstep.v1.RunService/Li
 Also: /healthz /readyz /metrics
 `;
 
+/** In the words of Connect and of the seed's interface: nobody knows which one the caller meant. */
+function unimplemented(message: string): Record<string, string> {
+  return { code: "unimplemented", message, error: message };
+}
+
 export function createRoutes({ engine, metrics, authorized }: RouteOptions): Routes {
   async function serveMetrics(response: Response): Promise<void> {
     try {
@@ -33,10 +38,10 @@ export function createRoutes({ engine, metrics, authorized }: RouteOptions): Rou
 
   return (path, request, response) => {
     const known = path === "/" || path === "/healthz" || path === "/readyz" || path === "/metrics";
-    if (!known) return replyJson(response, 404, { code: "unimplemented", message: "there is nothing at this path" });
+    if (!known) return replyJson(response, 404, unimplemented("there is nothing at this path"));
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
-      return replyJson(response, 405, { code: "unimplemented", message: "only GET is served at this path" });
+      return replyJson(response, 405, unimplemented("only GET is served at this path"));
     }
     if (path === "/metrics") {
       if (authorized(request, response)) void serveMetrics(response);

@@ -14,6 +14,7 @@ import { createHealthService } from "./health.ts";
 import { type Request, type Response, replyError, replyJson } from "./http-reply.ts";
 import { createRoutes } from "./http-routes.ts";
 import { createEdge } from "./interceptor.ts";
+import { createJsonApi } from "./json-api/routes.ts";
 import { createLeaseService } from "./lease-service.ts";
 import { createListener, type Tls } from "./listener.ts";
 import { createMetrics } from "./metrics.ts";
@@ -68,16 +69,22 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
   const metrics = createMetrics(engine);
   const rpcs = createRpcHandler(routesOf(engine), [createEdge(log, metrics)], log);
 
+  /** Why a request shows no key that lets it in; undefined when it does, or when none is asked for. */
+  function unauthorized(request: Request): string | undefined {
+    if (!keys.required || keys.find(request.headers) !== undefined) return undefined;
+    const shown = request.headers.authorization ?? request.headers["x-api-key"];
+    return shown === undefined ? "an API key is needed: authorization: Bearer KEY" : "the API key is wrong";
+  }
+
   /** The signal of the caller's key, "open" when none is asked for, undefined when the request was answered with 401. */
   function authenticate(request: Request, response: Response): AbortSignal | "open" | undefined {
     if (!keys.required) return "open";
     const signal = keys.find(request.headers);
     if (signal !== undefined) return signal;
-    const shown = request.headers.authorization ?? request.headers["x-api-key"];
-    const text = shown === undefined ? "an API key is needed: authorization: Bearer KEY" : "the API key is wrong";
-    replyError(request, response, 401, unauthenticated(text));
+    replyError(request, response, 401, unauthenticated(unauthorized(request) ?? ""));
     return undefined;
   }
+  const jsonApi = createJsonApi({ engine, log, unauthorized });
   const routes = createRoutes({
     engine,
     metrics,
@@ -91,6 +98,7 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
       return replyError(request, response, 403, new ConnectError(refused, Code.PermissionDenied));
     if (origin !== undefined && guard.allows(origin) && answersPreflight(request, response, origin)) return;
     const path = (request.url ?? "").split("?", 1)[0] as string;
+    if (jsonApi.serves(path)) return jsonApi.handle(path, request, response);
     if (!rpcs.serves(path)) return routes(path, request, response);
     const signal = authenticate(request, response);
     if (signal !== undefined) rpcs.handle(path, request, response, signal === "open" ? undefined : signal);
