@@ -5,6 +5,7 @@ import { ExitError, exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { addFileCommands } from "./file-commands.ts";
 import { printNote } from "./output.ts";
 import { addRunCommands } from "./run-commands.ts";
+import { withTwoDashes } from "./seed-flags.ts";
 import { addServeCommands } from "./serve.ts";
 import { version } from "../version.ts";
 
@@ -20,7 +21,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   addRunCommands(program);
   addFileCommands(program);
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(withTwoDashes(args), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;

@@ -8,6 +8,7 @@ import { parseDuration, parseInteger, parseListen } from "./duration.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
 import { keepHeapSmall } from "./heap.ts";
 import { printLine, printNote } from "./output.ts";
+import { addSeedFlags, applySeedFlags } from "./seed-flags.ts";
 
 interface ServeOptions {
   listen: { host: string; port: number };
@@ -27,14 +28,14 @@ export function addServeCommands(program: Command): void {
   addOptions(program.command("serve"), "everstep.db").description("serve one SQLite file").action(serve);
   addOptions(program.command("dev"), "./.everstep/everstep.db")
     .description("serve on loopback for development; data is kept in ./.everstep/")
-    .action(async (options: ServeOptions) => {
+    .action(async (options: ServeOptions, command: Command) => {
       mkdirSync(dirname(options.db), { recursive: true });
-      await serve(options, undefined, true);
+      await serve(options, command, true);
     });
 }
 
 function addOptions(command: Command, db: string): Command {
-  return command
+  return addSeedFlags(command)
     .option(
       "--listen <host:port>",
       "address to listen on; port 0 picks one",
@@ -61,7 +62,8 @@ function addOptions(command: Command, db: string): Command {
     );
 }
 
-async function serve(options: ServeOptions, _command?: unknown, dev = false): Promise<void> {
+async function serve(given: ServeOptions, command: Command, dev = false): Promise<void> {
+  const options = applySeedFlags(given, command);
   if (options.leaseTtl < leaseTtlMsMin || options.leaseTtl > leaseTtlMsMax) {
     throw new ExitError(exitCodes.usage, `--lease-ttl must lie between ${leaseTtlMsMin} and ${leaseTtlMsMax} ms`);
   }

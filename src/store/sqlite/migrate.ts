@@ -8,7 +8,8 @@ export function checkVersion(database: Database): number {
   const version = database.pragma("user_version", { simple: true }) as number;
   const id = database.pragma("application_id", { simple: true }) as number;
   const empty = version === 0 && database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
-  if (!empty && id !== applicationId) throw new Error(`${database.name} is not a file of Everstep`);
+  if (!empty && id !== applicationId)
+    throw new Error(`${database.name} is not a file of Everstep${adviceOf(database)}`);
   if (version > newestVersion) {
     throw new Error(
       `${database.name} has version ${version} of the file format, this program knows up to version ${newestVersion}: ` +
@@ -16,6 +17,12 @@ export function checkVersion(database: Database): number {
     );
   }
   return version;
+}
+
+/** A file of the engine that Everstep starts from looks like ours to whoever kept his flags. */
+function adviceOf(database: Database): string {
+  const tables = database.prepare("SELECT count(*) FROM sqlite_schema WHERE name IN ('workflows', 'steps')").pluck();
+  return tables.get() === 2 ? ', but one of its predecessor: bring it in with "everstep import"' : "";
 }
 
 /** Brings the file to the newest version, each step in one transaction, a copy of an existing file kept beside it. */
