@@ -3,6 +3,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { fillFromConfig } from "./config-file.ts";
 import { ExitError, exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { addFileCommands } from "./file-commands.ts";
+import { addImportCommand } from "./import-command.ts";
 import { printNote } from "./output.ts";
 import { addRunCommands } from "./run-commands.ts";
 import { withTwoDashes } from "./seed-flags.ts";
@@ -20,6 +21,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   addServeCommands(program);
   addRunCommands(program);
   addFileCommands(program);
+  addImportCommand(program);
   try {
     await program.parseAsync(withTwoDashes(args), { from: "user" });
     return exitCodes.ok;

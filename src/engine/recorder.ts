@@ -3,8 +3,7 @@ import type { EventTypeName, RunEvent } from "../core/event.ts";
 import { evolve } from "../core/evolve.ts";
 import { sealStarts } from "../core/open-starts.ts";
 import { deadlinesOf, rankOf } from "../core/rows.ts";
-import { finalStatuses } from "../core/state.ts";
-import type { RunRow } from "../store/store.ts";
+import { type RunRow, runRowOf } from "../store/store.ts";
 import { noticeOf } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
@@ -239,30 +238,5 @@ function currentDeadlines(entry: RunEntry): Map<string, number> {
 
 /** The row as decided. */
 export function rowOf(entry: RunEntry, commitNo: number): RunRow {
-  const { state } = entry;
-  return {
-    runNo: state.runNo,
-    namespace: state.namespace,
-    runId: state.runId,
-    workflow: state.workflow,
-    queue: state.queue,
-    runKey: state.runKey,
-    status: state.status,
-    pauseReason: state.pauseReason,
-    cancelRequested: state.cancel !== undefined && !finalStatuses.has(state.status),
-    priority: state.priority,
-    version: state.version,
-    stepsCompleted: state.stepsCompleted,
-    lastSeq: state.lastSeq,
-    epoch: state.epoch,
-    workerId: state.lease?.workerId ?? "",
-    createdAtMs: state.createdAtMs,
-    updatedAtMs: state.updatedAtMs,
-    startedAtMs: state.startedAtMs,
-    closedAtMs: state.closedAtMs,
-    availableAtMs: state.availableAtMs,
-    timeoutAtMs: state.timeoutAtMs,
-    rank: entry.inLine ? entry.rank : undefined,
-    commitNo,
-  };
+  return runRowOf(entry.state, entry.inLine ? entry.rank : undefined, commitNo);
 }

@@ -1,6 +1,6 @@
 import type { RunEvent } from "../core/event.ts";
 import type { PauseReason } from "../core/event.ts";
-import type { DeadlineKind, RunStatus } from "../core/state.ts";
+import { type DeadlineKind, finalStatuses, type RunState, type RunStatus } from "../core/state.ts";
 
 // The port between the engine and a file. Adapters decide nothing: they write what a batch says, whole or not at all,
 // and read it back. Two adapters exist, memory (the oracle of the tests) and sqlite; test/store runs one suite on both.
@@ -39,6 +39,35 @@ export interface RunRow {
   rank: number | undefined;
   /** The commit that wrote the row: a serving cursor that verify leaves out. Set by the store. */
   commitNo: number;
+}
+
+/** The row of a run as its state says. */
+export function runRowOf(state: RunState, rank: number | undefined, commitNo: number): RunRow {
+  return {
+    runNo: state.runNo,
+    namespace: state.namespace,
+    runId: state.runId,
+    workflow: state.workflow,
+    queue: state.queue,
+    runKey: state.runKey,
+    status: state.status,
+    pauseReason: state.pauseReason,
+    cancelRequested: state.cancel !== undefined && !finalStatuses.has(state.status),
+    priority: state.priority,
+    version: state.version,
+    stepsCompleted: state.stepsCompleted,
+    lastSeq: state.lastSeq,
+    epoch: state.epoch,
+    workerId: state.lease?.workerId ?? "",
+    createdAtMs: state.createdAtMs,
+    updatedAtMs: state.updatedAtMs,
+    startedAtMs: state.startedAtMs,
+    closedAtMs: state.closedAtMs,
+    availableAtMs: state.availableAtMs,
+    timeoutAtMs: state.timeoutAtMs,
+    rank,
+    commitNo,
+  };
 }
 
 export interface EventRow {

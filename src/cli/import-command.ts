@@ -1,0 +1,55 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import type { Command } from "commander";
+import { importSeed } from "../store/import/import.ts";
+import { openDryTarget, openTarget } from "../store/import/target.ts";
+import { ExitError, exitCodes } from "./exit-codes.ts";
+import { printLine, printNote } from "./output.ts";
+
+interface ImportCommandOptions {
+  db: string;
+  namespace: string;
+  queue: string;
+  dryRun?: boolean;
+}
+
+export function addImportCommand(program: Command): void {
+  program
+    .command("import <file>")
+    .description("bring in the workflows of a file of the predecessor; safe to repeat")
+    .option("--db <file>", "the SQLite file to bring them into; no server may hold it", "everstep.db")
+    .option("--namespace <name>", "namespace that the runs get", "default")
+    .option("--queue <name>", "queue that the runs get", "default")
+    .option("--dry-run", "only say what would be brought in, and what would be left behind")
+    .action(importFile);
+}
+
+async function importFile(from: string, { db, namespace, queue, dryRun }: ImportCommandOptions): Promise<void> {
+  if (!existsSync(from)) throw new ExitError(exitCodes.notFound, `${from} is not there`);
+  const target = dryRun === true ? openDryTarget(db) : await openTarget(db);
+  try {
+    const done = await importSeed({
+      from,
+      target,
+      namespace,
+      queue,
+      nowMs: Date.now(),
+      newLeaseId: () => randomBytes(16).toString("hex"),
+      onLoss: ({ workflowId, message }) =>
+        printLine(workflowId === "" ? `${from}: ${message}` : `workflow ${JSON.stringify(workflowId)}: ${message}`),
+      onProgress: ({ workflows, imported, present, refused }) =>
+        printNote(`${imported + present + refused} of ${workflows} workflows`),
+    });
+    const statuses = Object.entries(done.statuses).map(([status, count]) => `${count} ${status}`);
+    printNote(
+      `${done.imported} of ${done.workflows} workflows ${dryRun === true ? "would be brought" : "were brought"} in` +
+        `${statuses.length === 0 ? "" : ` (${statuses.join(", ")})`}, ${done.present} were there already, ` +
+        `${done.refused} cannot be carried`,
+    );
+    printNote(`with ${done.events} events, ${done.steps} steps, ${done.signals} signals and ${done.timers} timers`);
+    if (done.losses > 0) printNote(`${done.losses} things are not carried as they were: see the lines on stdout`);
+    if (done.refused > 0) throw new ExitError(exitCodes.runFailed);
+  } finally {
+    await target.close();
+  }
+}
