@@ -1,6 +1,7 @@
 import type { Engine } from "../engine/api.ts";
 import { notReadyReason } from "./health.ts";
 import { type Request, type Response, reply, replyJson } from "./http-reply.ts";
+import { openapi } from "./json-api/openapi.ts";
 import type { Metrics } from "./metrics.ts";
 import { version } from "../version.ts";
 
@@ -19,8 +20,9 @@ const text = "text/plain; charset=utf-8";
 const banner = `Everstep ${version}
 gRPC, gRPC-Web and Connect on this port: everstep.v1.RunService, WorkerService, LeaseService.
 Try: buf curl --http2-prior-knowledge http://HOST:PORT/everstep.v1.RunService/ListRuns -d '{}'
-Also: /healthz /readyz /metrics
+Also: /healthz /readyz /metrics, and a JSON API for curl: /openapi.json
 `;
+const paths: ReadonlySet<string> = new Set(["/", "/healthz", "/readyz", "/metrics", "/openapi.json"]);
 
 /** In the words of Connect and of the seed's interface: nobody knows which one the caller meant. */
 function unimplemented(message: string): Record<string, string> {
@@ -37,8 +39,7 @@ export function createRoutes({ engine, metrics, authorized }: RouteOptions): Rou
   }
 
   return (path, request, response) => {
-    const known = path === "/" || path === "/healthz" || path === "/readyz" || path === "/metrics";
-    if (!known) return replyJson(response, 404, unimplemented("there is nothing at this path"));
+    if (!paths.has(path)) return replyJson(response, 404, unimplemented("there is nothing at this path"));
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
       return replyJson(response, 405, unimplemented("only GET is served at this path"));
@@ -48,6 +49,7 @@ export function createRoutes({ engine, metrics, authorized }: RouteOptions): Rou
       return;
     }
     if (path === "/") return reply(response, 200, text, banner);
+    if (path === "/openapi.json") return replyJson(response, 200, openapi);
     if (path === "/healthz") {
       const alive = engine.status().writer !== "stopped";
       return reply(response, alive ? 200 : 503, text, alive ? "ok\n" : "the store has failed\n");

@@ -1,4 +1,7 @@
-// A client of the seed's interface that knows nothing of ours: paths, JSON, statuses.
+import { deviation } from "./described.ts";
+
+// A client of the seed's interface that knows nothing of ours: paths, JSON, statuses. Each answer is held against the
+// description that the server gives of itself.
 
 export interface Answer {
   readonly status: number;
@@ -20,7 +23,11 @@ export class SeedClient {
       headers: { ...this.#headers, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
-    return { status: response.status, body: await response.json() };
+    const { status } = response;
+    const answer: unknown = await response.json();
+    const different = deviation({ method, path, request: requestOf(body), status, answer });
+    if (different !== undefined) throw new Error(different);
+    return { status, body: answer };
   }
   get = (path: string) => this.call("GET", path);
   post = (path: string, body: unknown = {}) => this.call("POST", path, body);
@@ -28,4 +35,16 @@ export class SeedClient {
   create = (workflow_id: string, workflow_type = "order") => this.post("/workflows", { workflow_id, workflow_type });
   workflow = async (id: string) => (await this.get(`/workflows/${encodeURIComponent(id)}`)).body;
   acquire = (worker_id: string, more: object = {}) => this.post("/leases/acquire", { worker_id, ...more });
+}
+
+function requestOf(body: unknown): unknown {
+  return typeof body === "string" ? safely(body) : body;
+}
+
+function safely(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
