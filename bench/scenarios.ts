@@ -4,6 +4,7 @@ import { backlog } from "./scenarios/backlog.ts";
 import { core } from "./scenarios/core.ts";
 import { fileSize } from "./scenarios/file-size.ts";
 import { idleWorkers } from "./scenarios/idle-workers.ts";
+import { jsonApi } from "./scenarios/json-api.ts";
 import { micro } from "./scenarios/micro.ts";
 import { raw } from "./scenarios/raw.ts";
 import { recovery } from "./scenarios/recovery.ts";
@@ -25,6 +26,7 @@ export const scenarios = {
   step,
   run5,
   unary,
+  "json-api": jsonApi,
   signal,
   backlog,
   recovery,
