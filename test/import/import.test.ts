@@ -20,6 +20,8 @@ const count = Number(process.env.IMPORT_WORKFLOWS ?? 400);
 const folder = mkdtempSync(join(tmpdir(), "everstep-import-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const timeoutMs = 120_000 + count * 40;
+/** Runs whose end is waited for at once. */
+const atOnce = 500;
 
 describe(`${count} workflows of all statuses`, () => {
   const from = join(folder, "workflows.db");
@@ -79,8 +81,8 @@ describe(`${count} workflows of all statuses`, () => {
     }
     const worker = new Worker({ address: server.url, workflows: [order], capacity: 200 }).start();
     try {
-      for (let from = 0; from < open.length; from += 100) {
-        const ended = open.slice(from, from + 100).map(async (number) => {
+      for (let from = 0; from < open.length; from += atOnce) {
+        const ended = open.slice(from, from + atOnce).map(async (number) => {
           if (kindOf(number) === "waiting for a signal") await client.signal(seedId(number), "approval", null);
           return client.result<unknown[]>(seedId(number));
         });

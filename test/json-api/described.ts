@@ -56,6 +56,23 @@ export function deviation(exchange: {
   return undefined;
 }
 
+/** Whether a body is one that an endpoint may accept. */
+export function isDescribed(method: string, path: string, request: unknown): boolean {
+  return validatorAt("paths", path, method.toLowerCase(), "requestBody", ...schemaPlace)(request);
+}
+
+/** The bodies that endpoints ask for: the names of their fields. */
+export function describedBodies(): { method: string; path: string; fields: string[] }[] {
+  return paths.flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { requestBody }]) => {
+      if (requestBody === undefined) return [];
+      const { content } = requestBody as { content: Record<string, { schema: { properties: object } }> };
+      const fields = Object.keys(content["application/json"]?.schema.properties ?? {});
+      return [{ method: method.toUpperCase(), path, fields }];
+    }),
+  );
+}
+
 function matches(path: string, plainPath: string): boolean {
   return new RegExp(`^${path.replace("{id}", "[^/]+")}$`).test(plainPath);
 }

@@ -127,15 +127,24 @@ export const fields = {
   output: anything,
   payload: anything,
   error: { type: "string", minLength: 1, maxLength: limits.failureMessageBytesMax },
-  wake_at: seconds,
+  wake_at: { ...seconds, minimum: -limits.durationMsMax / 1_000, maximum: limits.durationMsMax / 1_000 },
   lease_duration: duration,
   retry_count: count,
   max_retries: count,
   policy: oneOf("fixed", "linear", "exponential"),
   base_seconds: { ...duration, description: "the first delay" },
   max_seconds: { ...duration, description: "no delay is longer; absent or 0 is no limit" },
-  lease_id: { type: ["string", "null"], description: "of the acquire, for full fencing" },
-  epoch: { type: ["integer", "null"], minimum: 0, description: "of the acquire, for full fencing" },
+  lease_id: {
+    type: ["string", "null"],
+    maxLength: limits.nameBytesMax,
+    description: "of the acquire, for full fencing",
+  },
+  epoch: {
+    type: ["integer", "null"],
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: "of the acquire, for full fencing",
+  },
 } as const satisfies Readonly<Record<string, Schema>>;
 export type Field = keyof typeof fields;
 
