@@ -20,7 +20,7 @@ type Failure struct {
 	Message string
 	// Stack is empty for Go errors that are no panics.
 	Stack string
-	// Details are JSON text; nil if there are none.
+	// Details are JSON text; nil if there are none. For a Go error they are what its FailureDetails method returns.
 	Details      json.RawMessage
 	Cause        *Failure
 	NonRetryable bool
@@ -30,6 +30,11 @@ type Failure struct {
 // typed is implemented by errors that name their own failure type.
 type typed interface {
 	FailureType() string
+}
+
+// detailed is implemented by errors that carry structured facts.
+type detailed interface {
+	FailureDetails() any
 }
 
 // newFailure turns any error into the record. It calls methods of user types, so it never runs on the session's
@@ -143,22 +148,28 @@ func stackOf(err error) string {
 func detailsOf(err error) *pb.Payload {
 	var text []byte
 	switch known := err.(type) {
-	case *NonRetryableError:
-		if known.Details == nil {
-			return nil
-		}
-		encoded, encodeErr := json.Marshal(known.Details)
-		if encodeErr != nil {
-			return nil // the message still says what happened
-		}
-		text = encoded
 	case *RemoteError:
 		text = known.Failure.Details
+	case *NonRetryableError:
+		text = detailsText(known.Details)
+	case detailed:
+		text = detailsText(known.FailureDetails())
 	}
 	if len(text) == 0 || len(text) > failureMessageBytesMax {
 		return nil
 	}
 	return &pb.Payload{Data: &pb.Payload_Json{Json: string(text)}}
+}
+
+func detailsText(details any) []byte {
+	if details == nil {
+		return nil
+	}
+	text, err := json.Marshal(details)
+	if err != nil {
+		return nil // the message still says what happened
+	}
+	return text
 }
 
 // readFailure is the way back.

@@ -94,17 +94,17 @@ func TestAStartIsSentOnlyForAStepThatGoesOn(t *testing.T) {
 
 func TestAtMostOnceTheFunctionWaitsForItsStartToBeDurable(t *testing.T) {
 	withPeer(t, func(t *testing.T, p *peer) {
+		p.setAnswer(drop)
 		p.play(func(ctx Context, _ any) (any, error) {
 			pay := func(context.Context) error { t.Error("called"); return nil }
 			return nil, Do(ctx, "pay", pay, StepOptions{AtMostOnce: true})
-		}, nil, drop2)
+		}, nil, nil)
 		if !last(p, (*pb.Change).GetStartStep).GetAtMostOnce() {
 			t.Error("the start does not say at most once")
 		}
+		p.wantHeld(1)
 	})
 }
-
-func drop2(*pb.Op, *pb.Change) *pb.OpResult { return &pb.OpResult{} }
 
 func TestARetryIsWaitedOutUnderTheLeaseThenTheStepIsExhausted(t *testing.T) {
 	withPeer(t, func(t *testing.T, p *peer) {
@@ -558,6 +558,44 @@ func TestDeferredFunctionsRunWhenARunIsSuspended(t *testing.T) {
 		}, nil, nil)
 		if !unwound.Load() {
 			t.Error("the suspended run still holds its goroutine")
+		}
+	})
+}
+
+type detailedError struct{}
+
+func (*detailedError) Error() string       { return "out of stock" }
+func (*detailedError) FailureType() string { return "OutOfStock" }
+func (*detailedError) FailureDetails() any { return map[string]int{"left": 0} }
+
+func TestAnErrorNamesItsTypeAndItsDetails(t *testing.T) {
+	withPeer(t, func(t *testing.T, p *peer) {
+		p.play(func(ctx Context, _ any) (any, error) {
+			return nil, Do(ctx, "a", func(context.Context) error { return &detailedError{} })
+		}, nil, nil)
+		failure := last(p, (*pb.Change).GetFailStep).GetFailure()
+		if failure.GetType() != "OutOfStock" || failure.GetDetails().GetJson() != `{"left":0}` || failure.GetNonRetryable() {
+			t.Errorf("failure %v", failure)
+		}
+	})
+}
+
+func TestACapacityThatWasChangedIsInTheHealthAndOnTheWire(t *testing.T) {
+	withPeer(t, func(t *testing.T, p *peer) {
+		p.start(WorkerOptions{}, NewWorkflow("five", five))
+		if err := p.worker.SetCapacity(3); err != nil {
+			t.Fatal(err)
+		}
+		if capacity := p.worker.Health().Capacity; capacity != 3 {
+			t.Errorf("capacity %d", capacity)
+		}
+		synctest.Wait()
+		frames := p.sent()
+		if said := frames[len(frames)-1].GetCapacity(); said.GetCapacity() != 3 {
+			t.Errorf("the last frame is %v", frames[len(frames)-1])
+		}
+		if err := p.worker.SetCapacity(-1); ReasonOf(err) != "INVALID_ARGUMENT" {
+			t.Errorf("a negative capacity: %v", err)
 		}
 	})
 }

@@ -187,7 +187,15 @@ func (w *Worker) SetCapacity(capacity int) error {
 	if err := checkCapacity(capacity); err != nil {
 		return err
 	}
-	w.session.loop.post(func() { w.session.setCapacity(capacity) })
+	change := func() {
+		w.session.setCapacity(capacity)
+		w.session.publishHealth()
+	}
+	if w.started.Load() {
+		w.session.loop.ask(change)
+	} else {
+		w.session.loop.post(change) // it comes before the Hello
+	}
 	return nil
 }
 

@@ -36,7 +36,8 @@ function prepareGo(): Driver | Missing {
   if (!succeeds(folder, ["go", "version"])) return { language, why: "no go here" };
   const binary = join(root, ".cache", "wire-driver-go");
   mkdirSync(join(root, ".cache"), { recursive: true });
-  run(folder, ["go", "build", "-o", binary, "./internal/wiredriver"]);
+  // Without cgo it needs no C compiler, and shares what is compiled with the other Go programs of the tests.
+  run(folder, ["env", "CGO_ENABLED=0", "go", "build", "-o", binary, "./internal/wiredriver"]);
   return { language, command: [binary] };
 }
 
