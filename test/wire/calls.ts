@@ -35,25 +35,36 @@ export class Calls {
     }
   }
 
-  /** Waits until the history of a run holds `times` events like this. */
-  async event(runId: string, like: Like, times: number): Promise<void> {
+  /** Waits until the history of a run holds an event like this; with `times`, exactly so many. */
+  async event(runId: string, like: Like, times?: number): Promise<void> {
+    const wanted = times ?? 1;
     const signal = AbortSignal.timeout(waitMsMax);
     let found = 0;
     try {
       for await (const { events } of createClient(RunService, this.#transport).watchRun({ runId }, { signal })) {
         for (const event of events) if (isLike(toJson(EventSchema, event), like)) found += 1;
-        if (found >= times) return;
+        if (found >= wanted) break;
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    throw new Error(`run ${runId} got ${found} of ${times} events like ${JSON.stringify(like)}`);
+    if (times !== undefined) found = (await this.history(runId)).filter((event) => isLike(event, like)).length;
+    if (times === undefined ? found === 0 : found !== times) {
+      throw new Error(`run ${runId} has ${found} events like ${JSON.stringify(like)}, not ${wanted}`);
+    }
   }
 
   /** The history so far. */
   async history(runId: string): Promise<unknown[]> {
-    const { events } = await createClient(RunService, this.#transport).getRunHistory({ runId });
-    return events.map((event) => toJson(EventSchema, event));
+    const client = createClient(RunService, this.#transport);
+    const all: unknown[] = [];
+    let pageToken = "";
+    do {
+      const page = await client.getRunHistory({ runId, pageToken });
+      all.push(...page.events.map((event) => toJson(EventSchema, event)));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return all;
   }
 
   /** Waits until a run has this status: looks again after each of its events. */

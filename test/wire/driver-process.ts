@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Driver, root } from "./languages.ts";
+import { waitMsMax } from "./limits.ts";
 import { isLike } from "./like.ts";
 import type { DriverOptions, Like, Tell } from "./scenario.ts";
 import type { Transcript } from "./transcript.ts";
@@ -80,6 +81,11 @@ export class DriverProcess {
     });
   }
 
+  noUntaken(like: Like): void {
+    const found = this.facts.find((fact) => !this.#taken.has(fact) && isLike(fact, like));
+    if (found !== undefined) throw new Error(`unexpected: ${JSON.stringify(found)}`);
+  }
+
   exits(): Promise<number | string> {
     return this.#waiting.until(
       () => `the end of driver ${this.#name}`,
@@ -94,7 +100,18 @@ export class DriverProcess {
     this.#transcript.add(`${this.#name} is told`, line);
     return new Promise((resolve, reject) => {
       if (this.#exitCode !== undefined) return reject(new Error(`driver ${this.#name} has ended`));
-      this.#answers.set(id, { resolve, reject });
+      const late = new Error(`driver ${this.#name} did not answer ${line}`);
+      const timeout = setTimeout(() => reject(late), waitMsMax);
+      this.#answers.set(id, {
+        resolve: (fact) => {
+          clearTimeout(timeout);
+          resolve(fact);
+        },
+        reject: (error) => {
+          clearTimeout(timeout);
+          reject(error);
+        },
+      });
       this.#child.stdin?.write(`${line}\n`);
     });
   }

@@ -4,9 +4,11 @@ import { DriverProcess, type Fact } from "./driver-process.ts";
 import type { Driver } from "./languages.ts";
 import { isLike } from "./like.ts";
 import { askAgainMs, waitMsMax } from "./limits.ts";
+import { Names } from "./names.ts";
 import { RealServer } from "./real-server.ts";
 import type {
   Action,
+  Answer,
   DriverOptions,
   Like,
   RealAction,
@@ -47,7 +49,8 @@ class Context {
   readonly #transcript: Transcript;
   readonly #processes = new Map<Who, DriverProcess>();
   readonly #later = new Map<string, Promise<Fact>>();
-  #lastOp: Came | undefined;
+  readonly #names = new Names();
+  #unanswered: Came[] = [];
   #scripted: ScriptedServer | undefined;
   #real: RealServer | undefined;
   #calls: Calls | undefined;
@@ -97,6 +100,7 @@ class Context {
   async act(action: Action | ScriptedAction | RealAction): Promise<void> {
     if ("fact" in action) await this.#driver(action.who).fact(action.fact);
     else if ("noFact" in action) this.#noFact(action.noFact, action.who);
+    else if ("noUntakenFact" in action) this.#driver(action.who).noUntaken(action.noUntakenFact);
     else if ("tell" in action) await this.#tell(action);
     else if ("answered" in action) this.#compare(await this.#taken(action.answered), action);
     else if ("tellUntil" in action) await this.#tellUntil(action);
@@ -151,14 +155,17 @@ class Context {
   }
 
   async #scriptedAct(action: ScriptedAction, server: ScriptedServer): Promise<void> {
-    if ("stream" in action) await server.stream();
-    else if ("noStreamForMs" in action) await server.noStreamFor(action.noStreamForMs);
-    else if ("frame" in action) await server.frame(action.frame, action.like);
+    if ("stream" in action) {
+      this.#unanswered = []; // sent again
+      await server.stream();
+    } else if ("noStreamForMs" in action) await server.noStreamFor(action.noStreamForMs);
+    else if ("frame" in action) await server.frame(action.frame, this.#names.fill(action.like));
     else if ("op" in action) {
-      const came = await server.op(`run-${action.lease ?? 1}`, action.op, action.like);
-      this.#lastOp = came;
+      const came = await server.op(`run-${action.lease ?? 1}`, action.op, this.#names.fill(action.like));
+      this.#names.learn(action.like, came.json);
+      if (action.answer === "nothing") this.#unanswered.push(came);
       server.answer(came, action.answer ?? "applied");
-    } else if ("reply" in action && this.#lastOp !== undefined) server.answer(this.#lastOp, action.reply);
+    } else if ("reply" in action) this.#reply(server, action.reply);
     else if ("beat" in action) await server.beat(action.beat);
     else if ("send" in action) server.send(action.send);
     else if ("sendUnknown" in action) server.sendUnknown();
@@ -169,11 +176,17 @@ class Context {
     else if ("silent" in action) server.answering = !action.silent;
   }
 
+  #reply(server: ScriptedServer, answer: Answer): void {
+    const came = this.#unanswered.shift();
+    if (came === undefined) throw new Error("every op has its answer");
+    server.answer(came, answer);
+  }
+
   async #realAct(action: RealAction): Promise<void> {
     const calls = this.#calls as Calls;
     if ("server" in action) await this.#serverAct(action.server);
     else if ("call" in action) await this.#call(action);
-    else if ("event" in action) await calls.event(action.run, action.event, action.times ?? 1);
+    else if ("event" in action) await calls.event(action.run, action.event, action.times);
     else if ("noEvent" in action) {
       const found = (await calls.history(action.run)).find((event) => isLike(event, action.noEvent));
       if (found !== undefined) throw new Error(`unexpected: ${JSON.stringify(found)}`);

@@ -2,7 +2,10 @@
 import type { Command } from "./drivers/typescript-commands.ts";
 import type { ProgramInput } from "./drivers/typescript-program.ts";
 
-/** JSON of which only what is named is compared: objects by their fields, arrays whole, `"*"` is anything. */
+/**
+ * JSON of which only what is named is compared: objects by their fields, arrays whole, null is what is left out or null,
+ * `"*"` is anything. In frames and the `like` of ops `"=name"` is anything at first and the same later.
+ */
 export type Like = unknown;
 
 /** A command of the driver protocol; the runner gives it an id. */
@@ -25,6 +28,8 @@ export type Action =
   | { readonly fact: Like; readonly who?: Who }
   /** Nothing like this was said so far. */
   | { readonly noFact: Like; readonly who?: Who }
+  /** Nothing like this was said so far but what an action has taken. */
+  | { readonly noUntakenFact: Like; readonly who?: Who }
   /** A command. Its answer is awaited and compared, unless `later` names it for `answered`. */
   | { readonly tell: Tell; readonly value?: Like; readonly error?: Like; readonly later?: string; readonly who?: Who }
   | { readonly answered: string; readonly value?: Like; readonly error?: Like }
@@ -40,7 +45,7 @@ export type ScriptedAction =
   | { readonly frame: string; readonly like?: Like }
   /** The next op of lease 1 (or `lease`), without starts that the worker may leave out. */
   | { readonly op: readonly Like[]; readonly like?: Like; readonly lease?: number; readonly answer?: Answer }
-  /** The answer to the last op that was answered with "nothing". */
+  /** The answer to the oldest op on this stream that got "nothing". */
   | { readonly reply: Answer }
   | { readonly beat: Like }
   | { readonly send: object }
@@ -65,7 +70,7 @@ export type RealAction =
   | { readonly server: "SIGKILL" | "SIGTERM" | "restart" }
   /** A call of RunService, as JSON. */
   | { readonly call: string; readonly request: object; readonly like?: Like; readonly reason?: string }
-  /** The history of a run has an event like this, and has it `times` (default: at least once). */
+  /** Waits until the history of a run has an event like this; with `times`, it then has exactly so many. */
   | { readonly event: Like; readonly run: string; readonly times?: number }
   | { readonly noEvent: Like; readonly run: string }
   /** Waits until a run has this status. */
@@ -76,6 +81,8 @@ interface Named {
   /** One sentence: what an SDK must do. */
   readonly proves: string;
   readonly options?: DriverOptions;
+  /** Languages that do not keep this, and why. */
+  readonly without?: Readonly<Record<string, string>>;
 }
 
 /** The runner plays the server, frame by frame. */

@@ -3,6 +3,7 @@ import { type Driver, languages, prepareDriver } from "./languages.ts";
 import { scenarioMsMax } from "./limits.ts";
 import { runScenario } from "./run-scenario.ts";
 import { scenarios } from "./scenarios/all.ts";
+import { trialsOf } from "./trials.ts";
 
 // Every scenario for every language that is here; see README.md beside this.
 
@@ -16,25 +17,13 @@ test("names are unique", () => {
 
 for (const language of languages) {
   const driver = prepareDriver(language);
-  if ("command" in driver) {
-    available.push(driver);
-    describe.concurrent(language, { timeout: scenarioMsMax }, () => {
-      for (const scenario of scenarios) {
-        if (scenario.server !== "scripted" && scenario.pairs) continue;
-        test(scenario.name, () => runScenario(scenario, [driver]));
-      }
-    });
-  } else if (ci) test(`${language}: ${driver.why}`, () => expect.fail(`CI=true, and ${driver.why}`));
-  else describe.skip(`${language}: ${driver.why}`, () => test("all scenarios", () => {}));
+  if ("command" in driver) available.push(driver);
+  else if (ci) test(`${language}: ${driver.why}`, () => expect.fail(`CI=true, and ${driver.why}`));
+  else test.skip(`${language}: ${driver.why}`, () => {});
 }
 
-describe.concurrent("two languages", { timeout: scenarioMsMax }, () => {
-  for (const scenario of scenarios) {
-    if (scenario.server === "scripted" || !scenario.pairs) continue;
-    for (const one of available) {
-      for (const other of available) {
-        test(`${scenario.name}: ${one.language} and ${other.language}`, () => runScenario(scenario, [one, other]));
-      }
-    }
+describe.concurrent("scenarios", { timeout: scenarioMsMax }, () => {
+  for (const { name, scenario, drivers } of trialsOf(scenarios, available)) {
+    test(name, () => runScenario(scenario, drivers));
   }
 });

@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { type Driver, languages, type Language, prepareDriver } from "./languages.ts";
 import { scenariosAtOnce } from "./limits.ts";
 import { runScenario } from "./run-scenario.ts";
-import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/all.ts";
+import { type Trial, trialsOf } from "./trials.ts";
 
 const options = new Command("wire")
   .description("Runs the wire scenarios against the SDKs that are here, or against any driver.")
@@ -31,30 +31,16 @@ function drivers(): Driver[] {
   });
 }
 
-interface Trial {
-  readonly scenario: Scenario;
-  readonly pair: readonly [Driver, Driver?];
-}
-
-/** Every scenario for every driver, and the ones with two drivers for every pair. */
-function trials(available: readonly Driver[]): Trial[] {
-  return chosen.flatMap((scenario): Trial[] => {
-    if (scenario.server === "scripted" || !scenario.pairs) return available.map((one) => ({ scenario, pair: [one] }));
-    return available.flatMap((one) => available.map((other) => ({ scenario, pair: [one, other] as const })));
-  });
-}
-
 async function once(all: readonly Trial[]): Promise<number> {
   const waiting = [...all];
   let failed = 0;
   const lane = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const label = `${next.scenario.name} ${next.pair.map((driver) => driver?.language).join("-")}`;
       try {
-        await runScenario(next.scenario, next.pair);
+        await runScenario(next.scenario, next.drivers);
       } catch (error) {
         failed += 1;
-        console.log(`FAILED ${label}\n${(error as Error).message}`);
+        console.log(`FAILED ${next.name}\n${(error as Error).message}`);
       }
     }
   };
@@ -64,7 +50,7 @@ async function once(all: readonly Trial[]): Promise<number> {
 
 if (options.list) for (const { name, proves } of chosen) console.log(`${name}: ${proves}`);
 else {
-  const all = trials(drivers());
+  const all = trialsOf(chosen, drivers());
   let failed = 0;
   for (let time = 1; time <= Number(options.times); time += 1) {
     const startedAtMs = performance.now();
