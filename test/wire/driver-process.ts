@@ -33,6 +33,7 @@ export class DriverProcess {
       EVERSTEP_ADDRESS: address,
       WIRE_CAPACITY: String(options.capacity ?? 10),
       WIRE_QUEUES: options.queues ?? "default",
+      WIRE_FACTS: options.facts ?? "on",
       WIRE_DRAIN_MS: String(options.drainMs ?? 10_000),
     };
     this.#child = spawn(command as string, args, { env, stdio: ["pipe", "pipe", "pipe"] });

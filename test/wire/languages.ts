@@ -18,10 +18,21 @@ export interface Missing {
 export const languages = ["typescript", "go", "python"] as const;
 export type Language = (typeof languages)[number];
 
+const sources = {
+  typescript: join("test", "wire", "drivers", "typescript.ts"),
+  go: join("clients", "go", "internal", "wiredriver"),
+  python: join("clients", "python", "tests", "wire_driver.py"),
+} as const;
+
+/** Whether the repository has a driver for it; whether this machine can run it is another question. */
+export function hasDriver(language: Language): boolean {
+  return existsSync(join(root, sources[language]));
+}
+
 export function prepareDriver(language: Language): Driver | Missing {
   switch (language) {
     case "typescript":
-      return { language, command: [process.execPath, join(root, "test", "wire", "drivers", "typescript.ts")] };
+      return { language, command: [process.execPath, join(root, sources.typescript)] };
     case "go":
       return prepareGo();
     case "python":
@@ -32,7 +43,7 @@ export function prepareDriver(language: Language): Driver | Missing {
 function prepareGo(): Driver | Missing {
   const language = "go";
   const folder = join(root, "clients", "go");
-  if (!existsSync(join(folder, "internal", "wiredriver"))) return { language, why: "clients/go has no driver" };
+  if (!hasDriver(language)) return { language, why: "clients/go has no driver" };
   if (!succeeds(folder, ["go", "version"])) return { language, why: "no go here" };
   const binary = join(root, ".cache", "wire-driver-go");
   mkdirSync(join(root, ".cache"), { recursive: true });
@@ -44,8 +55,8 @@ function prepareGo(): Driver | Missing {
 function preparePython(): Driver | Missing {
   const language = "python";
   const folder = join(root, "clients", "python");
-  const driver = join(folder, "tests", "wire_driver.py");
-  if (!existsSync(driver)) return { language, why: "clients/python has no driver" };
+  const driver = join(root, sources.python);
+  if (!hasDriver(language)) return { language, why: "clients/python has no driver" };
   const python = process.env.WIRE_PYTHON ?? "python3";
   if (!succeeds(root, [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"])) {
     return { language, why: "no python3 of 3.11 or newer here" };

@@ -15,6 +15,8 @@ export interface DriverOptions {
   readonly capacity?: number;
   readonly queues?: string;
   readonly drainMs?: number;
+  /** Off: no `begin`, `step` and `end` facts. */
+  readonly facts?: "off";
 }
 
 /** Whose driver: "a" is the first one, "b" is another process, in another language when the scenario has two. */

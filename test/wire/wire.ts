@@ -3,7 +3,9 @@ import { Command } from "commander";
 import { type Driver, languages, type Language, prepareDriver } from "./languages.ts";
 import { scenariosAtOnce } from "./limits.ts";
 import { runScenario } from "./run-scenario.ts";
+import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/all.ts";
+import { tableOf, writeTable } from "./table.ts";
 import { type Trial, trialsOf } from "./trials.ts";
 
 const options = new Command("wire")
@@ -12,9 +14,10 @@ const options = new Command("wire")
   .option("--language <name>", `one of ${languages.join(", ")}`)
   .option("--scenario <name>", "one scenario only")
   .option("--times <n>", "so many times in a row", "1")
+  .option("--write-table", "writes what has passed into clients/README.md")
   .option("--list", "prints the names and what each proves")
   .parse()
-  .opts<{ driver?: string; language?: Language; scenario?: string; times: string; list?: true }>();
+  .opts<{ driver?: string; language?: Language; scenario?: string; times: string; writeTable?: true; list?: true }>();
 
 const chosen = scenarios.filter(
   ({ name }) => options.scenario === undefined || options.scenario.split(",").includes(name),
@@ -31,15 +34,15 @@ function drivers(): Driver[] {
   });
 }
 
-async function once(all: readonly Trial[]): Promise<number> {
+async function once(all: readonly Trial[]): Promise<Trial[]> {
   const waiting = [...all];
-  let failed = 0;
+  const failed: Trial[] = [];
   const lane = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       try {
         await runScenario(next.scenario, next.drivers);
       } catch (error) {
-        failed += 1;
+        failed.push(next);
         console.log(`FAILED ${next.name}\n${(error as Error).message}`);
       }
     }
@@ -48,16 +51,26 @@ async function once(all: readonly Trial[]): Promise<number> {
   return failed;
 }
 
+/** "yes" for what was run with a language and has not failed with it. */
+function cellFrom(all: readonly Trial[], failed: readonly Trial[]) {
+  return (scenario: Scenario, language: string): string => {
+    const mine = (trial: Trial): boolean =>
+      trial.scenario === scenario && trial.drivers.some((driver) => driver?.language === language);
+    return all.some(mine) && !failed.some(mine) ? "yes" : "no";
+  };
+}
+
 if (options.list) for (const { name, proves } of chosen) console.log(`${name}: ${proves}`);
 else {
   const all = trialsOf(chosen, drivers());
-  let failed = 0;
+  const failed: Trial[] = [];
   for (let time = 1; time <= Number(options.times); time += 1) {
     const startedAtMs = performance.now();
     const now = await once(all);
-    failed += now;
+    failed.push(...now);
     const seconds = ((performance.now() - startedAtMs) / 1_000).toFixed(1);
-    console.log(`time ${time}: ${all.length - now} of ${all.length} passed in ${seconds} s`);
+    console.log(`time ${time}: ${all.length - now.length} of ${all.length} passed in ${seconds} s`);
   }
-  process.exitCode = failed === 0 ? 0 : 1;
+  if (options.writeTable) writeTable(tableOf(chosen, cellFrom(all, failed)));
+  process.exitCode = failed.length === 0 ? 0 : 1;
 }
