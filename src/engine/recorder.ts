@@ -77,8 +77,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     touch(transaction, entry);
     for (const event of events) {
       evolve(state, event);
-      entry.undurable.push(event);
-      entry.undurableCommitNos.push(transaction.commitNo);
+      keepUndurable(entry, event, transaction.commitNo);
       transaction.batch.events.push({ runNo: state.runNo, event });
       if (lease !== undefined) followLease(transaction, lease, event);
     }
@@ -213,6 +212,17 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     }
   }
   return self;
+}
+
+/** Most batches have one event of a run: a list made with it is a fifth of one that grows to it. */
+function keepUndurable(entry: RunEntry, event: RunEvent, commitNo: number): void {
+  if (entry.undurable.length === 0) {
+    entry.undurable = [event];
+    entry.undurableCommitNos = [commitNo];
+  } else {
+    entry.undurable.push(event);
+    entry.undurableCommitNos.push(commitNo);
+  }
 }
 
 function hasStepTimeout(entry: RunEntry): boolean {

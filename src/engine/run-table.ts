@@ -66,9 +66,9 @@ export function createEntry(state: RunState): RunEntry {
 
 /**
  * To find what can go, all entries are visited, the leased ones too. That is done once for so many touched runs that
- * each of them pays for this many visits; until then the cache passes its bound by at most an eighth of its size.
+ * each of them pays for this many visits; until then the cache passes its bound by at most a quarter of its size.
  */
-const visitsPerTouch = 8;
+const visitsPerTouch = 4;
 
 const pageEvents = 2_000;
 const pageBytes = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
 import type { SessionHandle } from "../engine/api.ts";
 import { capacityMax, frameOpsMax, opChangesMax } from "../limits.ts";
-import type { Op } from "../../gen/ts/everstep/v1/change_pb.ts";
+import type { Change as WireChange, Op } from "../../gen/ts/everstep/v1/change_pb.ts";
 import type { Beat, Hello, Ops, WorkerFrame } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { changeFrom } from "./convert/change.ts";
 import { checkCapacity, helloFrom } from "./convert/hello.ts";
@@ -39,16 +39,20 @@ export function createFrameReader(
 
   function readOps({ ops }: Ops): void {
     checkCount("ops", ops.length, 0, frameOpsMax);
-    for (let index = 0; index < ops.length; index++) readOp(ops[index] as Op, index);
+    each("ops", ops, readOp);
   }
 
-  function readOp(op: Op, index: number): void {
+  function readChange(change: WireChange) {
+    return changeFrom(change, options.payloadBytesMax);
+  }
+
+  function readOp(op: Op): void {
     // Without a number there is nothing that an OpResult could answer.
-    const opId = checkInt(`ops[${index}].op_id`, op.opId, 1, Number.MAX_SAFE_INTEGER);
+    const opId = checkInt("op_id", op.opId, 1, Number.MAX_SAFE_INTEGER);
     try {
       checkCount("changes", op.changes.length, 1, opChangesMax);
       const lease = leaseFrom("lease", op.lease);
-      const changes = each("changes", op.changes, (change) => changeFrom(change, options.payloadBytesMax));
+      const changes = each("changes", op.changes, readChange);
       handle.op({ opId, lease, changes, afterRefused: checkSeq("after_refused", op.afterRefused) });
     } catch (error) {
       handle.invalidOp(opId, leaseAsSent(op.lease), refusalOf(error));

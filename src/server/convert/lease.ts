@@ -1,6 +1,6 @@
 import type { LeaseHandle } from "../../engine/frames.ts";
 import type { Lease } from "../../../gen/ts/everstep/v1/lease_pb.ts";
-import { checkInt, checkRunId, invalid, nested } from "../validate.ts";
+import { checkInt, checkRunId, invalid, prefixed } from "../validate.ts";
 
 // Lease ids are 16 random bytes on the wire and 32 hexadecimal digits inside.
 
@@ -16,7 +16,11 @@ export function hexTo(hex: string): Uint8Array {
 
 export function leaseFrom(field: string, wire: Lease | undefined): LeaseHandle {
   if (wire === undefined) throw invalid(field, "is missing");
-  return nested(field, () => leaseOf(wire));
+  try {
+    return leaseOf(wire);
+  } catch (error) {
+    throw prefixed(error, `${field}.`);
+  }
 }
 
 export function leaseOf(wire: Lease): LeaseHandle {
