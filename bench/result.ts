@@ -11,6 +11,9 @@ export interface Parameters {
   readonly language: string;
   /** The longest backlog. */
   readonly runsMax: number;
+  readonly peer: string;
+  /** A server of the seed's JSON API that runs already. */
+  readonly seedServer?: string;
 }
 
 /** One line of output; the fields that every scenario has. */
@@ -24,7 +27,8 @@ export interface Result {
   readonly p99Ms: number;
   /** Resident memory of the process that holds the engine. */
   readonly rssMiB: number;
-  readonly durability: "full";
+  /** Everstep is always measured with "full"; a peer has its own. */
+  readonly durability: string;
   readonly [more: string]: unknown;
 }
 

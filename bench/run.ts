@@ -4,7 +4,7 @@ import { runSuite } from "./suite.ts";
 import { suites } from "./suites.ts";
 
 // npm run bench                                                        the standard suite: JSON, plots, table
-// npm run bench -- <suite> [--rounds N]                                another one: large
+// npm run bench -- <suite> [--rounds N]                                another one: large, peers
 // npm run bench -- <scenario> [--in-flight N] [--seconds S] [--json]   one scenario
 
 interface Options {
@@ -14,6 +14,8 @@ interface Options {
   like: string;
   language: string;
   runsMax: number;
+  peer: string;
+  seedServer?: string;
   json?: boolean;
   rounds: number;
   only?: string;
@@ -29,13 +31,16 @@ new Command("bench")
   .option("--like <scenario>", "for raw: whose rows and batches; core, start or acquire", "core")
   .option("--language <name>", "for run5: the SDK of the worker", "typescript")
   .option("--runs-max <n>", "for backlog: no longer backlog than this", Number, 1_000_000)
+  .option("--peer <name>", "for peer: which one", "restate")
+  .option("--seed-server <url>", "for peers: a server of the seed's JSON API")
   .option("--rounds <n>", "for suites: how often each repeated entry runs", Number, 3)
   .option("--only <names>", "for suites: entries whose names begin so, with commas; results are only printed")
   .option("--json", "one JSON object a line")
   .action(async (name: string, options: Options) => {
     if (name in suites) {
       const only = options.only?.split(",");
-      runSuite({ name, rounds: options.rounds, only });
+      const extra = options.seedServer === undefined ? [] : ["--seed-server", options.seedServer];
+      runSuite({ name, rounds: options.rounds, only, extra });
     } else await runScenario(name, options);
     process.exit(0);
   })

@@ -6,6 +6,7 @@ import { fileSize } from "./scenarios/file-size.ts";
 import { idleWorkers } from "./scenarios/idle-workers.ts";
 import { jsonApi } from "./scenarios/json-api.ts";
 import { micro } from "./scenarios/micro.ts";
+import { peer } from "./scenarios/peer.ts";
 import { raw } from "./scenarios/raw.ts";
 import { recovery } from "./scenarios/recovery.ts";
 import { run5 } from "./scenarios/run5.ts";
@@ -34,4 +35,5 @@ export const scenarios = {
   "idle-workers": idleWorkers,
   "file-size": fileSize,
   micro,
+  peer,
 } satisfies Record<string, Scenario>;

@@ -31,7 +31,7 @@ export interface SummaryRow {
 
 const folder = join(import.meta.dirname, "results");
 
-export function runSuite(options: { name: string; rounds: number; only: string[] | undefined }): void {
+export function runSuite(options: { name: string; rounds: number; only: string[] | undefined; extra: string[] }): void {
   const suite = suites[options.name];
   if (suite === undefined) throw new Error(`no suite ${options.name}; there are ${Object.keys(suites).join(", ")}`);
   const chosen = suite.entries.filter(
@@ -41,7 +41,7 @@ export function runSuite(options: { name: string; rounds: number; only: string[]
   for (let round = 0; round < options.rounds; round++) {
     for (const entry of chosen) {
       if (round > 0 && !entry.repeated) continue;
-      const results = runEntry(entry);
+      const results = runEntry(entry, options.extra);
       if (results.length > 0) runs.set(entry.name, [...(runs.get(entry.name) ?? []), results]);
     }
   }
@@ -56,8 +56,8 @@ export function runSuite(options: { name: string; rounds: number; only: string[]
   writeTable(folder, join(import.meta.dirname, "README.md"));
 }
 
-function runEntry(entry: Entry): Result[] {
-  const args = [join(import.meta.dirname, "run.ts"), ...entry.args, "--json"];
+function runEntry(entry: Entry, extra: string[]): Result[] {
+  const args = [join(import.meta.dirname, "run.ts"), ...entry.args, ...extra, "--json"];
   const { stdout, status } = spawnSync(process.execPath, args, {
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",

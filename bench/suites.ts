@@ -62,4 +62,14 @@ const large: Suite = {
   ratios: [],
 };
 
-export const suites: Record<string, Suite> = { standard, large };
+const peers: Suite = {
+  entries: [16, 64, 128].flatMap((n) => [
+    entry(`everstep ${n}`, `run5 --in-flight ${n} ${short}`, true),
+    ...["restate", "openworkflow", "dbos", "dbos-python", "seed-api"].map((peer) =>
+      entry(`${peer} ${n}`, `peer --peer ${peer} --in-flight ${n} ${short}`, true),
+    ),
+  ]),
+  ratios: [],
+};
+
+export const suites: Record<string, Suite> = { standard, large, peers };

@@ -28,15 +28,15 @@ export async function signal(parameters: Parameters): Promise<Result[]> {
     if (kind !== "start") resumed += 1;
   });
   const client = new Client({ address: server.url });
-  async function run(held: boolean): Promise<void> {
+  async function run(held: boolean, waitMs: number): Promise<void> {
     const handle = await client.start("latency", { input: { sentAtMs: sharedNowMs(), held } });
-    await pause(signalAfterMs);
+    if (waitMs > 0) await pause(waitMs);
     await client.signal(handle.runId, "go", sharedNowMs());
   }
 
   let stopped = false;
   const lanes = Array.from({ length: parameters.inFlight }, async (_, lane) => {
-    while (!stopped) await run(lane % 2 === 0);
+    while (!stopped) await run(lane % 2 === 0, 0);
   });
   await pause(parameters.warmUpSeconds * 1_000);
   const before = resumed;
@@ -53,7 +53,7 @@ export async function signal(parameters: Parameters): Promise<Result[]> {
   const open: Promise<void>[] = [];
   const counted = resumed;
   for (let elapsedMs = 0; elapsedMs < parameters.seconds * 1_000; elapsedMs = performance.now() - startedAtMs) {
-    while (begun < (perSecond * elapsedMs) / 1_000) open.push(run(begun++ % 2 === 0));
+    while (begun < (perSecond * elapsedMs) / 1_000) open.push(run(begun++ % 2 === 0, signalAfterMs));
     await pause(1);
   }
   await Promise.all(open);

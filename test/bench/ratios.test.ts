@@ -14,6 +14,7 @@ const parameters = {
   like: "core",
   language: "typescript",
   runsMax: 1_000,
+  peer: "",
 };
 
 async function rateOf(name: "core" | "raw" | "step"): Promise<Result> {
