@@ -1,23 +1,14 @@
-import { execFileSync } from "node:child_process";
-import { expect, test } from "vitest";
+import { expect } from "vitest";
+import { testWith } from "../support/tools.ts";
 import { killServer } from "./kill-server.ts";
 
-function hasPython(): boolean {
-  try {
-    execFileSync("python3", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    if (process.env.CI === "true") throw new Error("python3 is missing: separate code has to read the file");
-    return false;
-  }
-}
-
-test.skipIf(!hasPython())(
-  "three kills of the server under load lose nothing acknowledged (npm run torture: fifty)",
+testWith("python3")(
+  "three kills of the server under load lose nothing acknowledged (npm run torture -- R1: a thousand)",
   async () => {
-    const report = await killServer(3);
-    expect(report.problems).toEqual([]);
-    expect(report.acknowledged.step).toBeGreaterThan(10);
+    const outcome = await killServer.run(3);
+    expect(outcome.violations).toEqual([]);
+    expect(outcome.fired).toBe(3);
+    expect(outcome.figures?.acknowledged).toBeGreaterThan(10);
   },
   120_000,
 );

@@ -13,6 +13,7 @@ import { RawSession } from "../support/raw-session.ts";
 import { ServerProcess } from "../support/server-process.ts";
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: { minutes: { type: "string", default: "120" }, rate: { type: "string", default: "20" } },
 });
 const minutes = Number(values.minutes);

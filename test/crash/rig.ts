@@ -1,0 +1,171 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
+import { root, ServerProcess } from "../support/server-process.ts";
+import { has } from "../support/tools.ts";
+
+// One file, the servers that serve it one after the other on one address, the clients that write down what was
+// promised, and the separate code that reads the file in the end.
+
+const run = promisify(execFile);
+
+export const killPoints = ["before", "after", "during", "acked"] as const;
+export type KillPoint = (typeof killPoints)[number];
+export type Sdk = "typescript" | "go";
+/** The SDKs whose toolchain is here. */
+export const sdks: readonly Sdk[] = has("go") ? ["typescript", "go"] : ["typescript"];
+
+let goWorker: string | undefined;
+function sdkCommand(sdk: Sdk): string[] {
+  if (sdk === "typescript") return [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
+  if (goWorker === undefined) {
+    goWorker = join(root, ".cache", "tortureworker");
+    execFileSync("go", ["build", "-o", goWorker, "./internal/tortureworker"], { cwd: join(root, "clients/go") });
+  }
+  return [goWorker];
+}
+
+export interface Checked {
+  readonly operations: Record<string, number>;
+  readonly runs: number;
+  readonly sink?: { readonly calls: number; readonly results: number };
+  readonly problems: string[];
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+export async function until(fact: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+  const endsAtMs = performance.now() + timeoutMs;
+  while (!(await fact())) {
+    if (performance.now() > endsAtMs) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    await pause(5);
+  }
+}
+
+export class Rig {
+  readonly folder: string;
+  readonly db: string;
+  readonly sink: string;
+  readonly ledgers: string[] = [];
+  readonly listen: string;
+  readonly url: string;
+  readonly #args: string[];
+  server!: ServerProcess;
+  readonly #children: ChildProcess[] = [];
+
+  private constructor(port: number, args: string[]) {
+    this.folder = mkdtempSync(join(process.env.EVERSTEP_CRASH_FOLDER ?? tmpdir(), "everstep-torture-"));
+    this.db = join(this.folder, "everstep.db");
+    this.sink = join(this.folder, "sink.jsonl");
+    this.listen = `127.0.0.1:${port}`;
+    this.url = `http://${this.listen}`;
+    this.#args = args;
+  }
+  static async create(args = ["--lease-ttl", "2s"]): Promise<Rig> {
+    return new Rig(await freePort(), args);
+  }
+
+  async serve(
+    options: { env?: NodeJS.ProcessEnv; wrap?: string[]; db?: string; args?: string[] } = {},
+  ): Promise<ServerProcess> {
+    const { db = this.db, args = [], ...rest } = options;
+    this.server = await ServerProcess.start({ db, listen: this.listen, args: [...this.#args, ...args], ...rest });
+    return this.server;
+  }
+  /** Starts the ledger client; it repeats what was not answered until `stopClient`, or until it has done `--ops`. */
+  client(name: string, ...args: string[]): ChildProcess {
+    const ledger = join(this.folder, `${name}.jsonl`);
+    this.ledgers.push(ledger);
+    const script = join(import.meta.dirname, "ledger_client.py");
+    return this.keep(
+      spawn("python3", [script, this.url, ledger, "--name", name, ...args], {
+        stdio: ["ignore", "inherit", "inherit"],
+      }),
+    );
+  }
+  /** A worker of an SDK on the queue "sdk", whose steps write into the sink. */
+  sdkWorker(sdk: Sdk, identity: string, options: { address?: string; killPoint?: KillPoint } = {}): ChildProcess {
+    const [command, ...first] = sdkCommand(sdk);
+    const args = [...first, options.address ?? this.url, this.sink, identity, options.killPoint ?? ""];
+    return this.keep(spawn(command as string, args, { stdio: ["ignore", "ignore", "ignore"] }));
+  }
+  keep(child: ChildProcess): ChildProcess {
+    this.#children.push(child);
+    return child;
+  }
+  /** Bytes of the ledgers: when they grow, the server answers. */
+  get ledgerBytes(): number {
+    return this.ledgers.reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
+  }
+  async answered(timeoutMs?: number): Promise<void> {
+    const before = this.ledgerBytes;
+    await until(() => this.ledgerBytes > before, "the server answers", timeoutMs);
+  }
+  /** The separate code's reading of the file. */
+  async check(options: { db?: string; finished?: boolean } = {}): Promise<Checked> {
+    const sink = existsSync(this.sink) ? ["--sink", this.sink] : [];
+    const ledgers = this.ledgers.flatMap((ledger) => ["--ledger", ledger]);
+    const args = [options.db ?? this.db, ...ledgers, ...sink, ...(options.finished ? ["--finished"] : [])];
+    const script = join(import.meta.dirname, "check_ledger.py");
+    const { stdout } = await run("python3", [script, ...args], { maxBuffer: 1 << 26 }).catch((error) => {
+      if (typeof error.stdout === "string" && error.stdout !== "") return error as { stdout: string };
+      throw error;
+    });
+    return JSON.parse(stdout) as Checked;
+  }
+  /** The product's own reading. What it finds wrong, a line each. */
+  async verify(db = this.db): Promise<string[]> {
+    try {
+      await run(process.execPath, [join(root, "src/main.ts"), "verify", "--db", db]);
+      return [];
+    } catch (error) {
+      const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+      const lines = `${stdout}${stderr}`.trim().split("\n");
+      return lines.slice(0, 5).map((line) => `verify: ${line}`);
+    }
+  }
+  async checkBoth(options: { finished?: boolean } = {}): Promise<{ checked: Checked; problems: string[] }> {
+    const checked = await this.check(options);
+    return { checked, problems: [...checked.problems, ...(await this.verify())] };
+  }
+  async end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    if (child.exitCode === null && child.signalCode === null) {
+      const exit = once(child, "exit");
+      child.kill(signal);
+      await exit;
+    }
+    return child.exitCode;
+  }
+  async exited(child: ChildProcess): Promise<number | null> {
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    return child.exitCode;
+  }
+  async close(): Promise<void> {
+    for (const child of this.#children) {
+      child.kill("SIGCONT");
+      await this.end(child, "SIGKILL");
+    }
+    await this.server?.signal("SIGKILL");
+    if (process.env.KEEP !== "1") rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export async function withRig<T>(body: (rig: Rig) => Promise<T>, args?: string[]): Promise<T> {
+  const rig = await Rig.create(args);
+  try {
+    return await body(rig);
+  } finally {
+    await rig.close();
+  }
+}

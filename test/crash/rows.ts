@@ -1,0 +1,5 @@
+import { killServer } from "./kill-server.ts";
+import type { Row } from "./row.ts";
+
+/** Every row of the table of faults that a command can run. */
+export const rows: readonly Row[] = [killServer];
