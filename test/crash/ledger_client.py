@@ -3,8 +3,8 @@
 Each operation is a line before the call (`invoke`) and a line after it (`ok`, `refused`, or `unknown` when no answer
 came). An answer that was lost is asked for again with the same ids, so the server must know the repetition.
 
-Usage: ledger_client.py URL LEDGER [--lanes N] [--name NAME] [--ops N] [--sdk] [--duration SECONDS]
-Ends after --ops operations, after --duration, or at SIGTERM. --sdk also starts runs that SDK workers carry.
+Usage: ledger_client.py URL LEDGER [--lanes N] [--name NAME] [--ops N] [--ops-after-loss N] [--sdk] [--duration SECONDS]
+Ends after --ops operations, --ops-after-loss operations after the first lost answer, --duration, or at SIGTERM. --sdk also starts runs that SDK workers carry.
 """
 
 import argparse
@@ -65,6 +65,7 @@ class Client:
         self.options = options
         self.ledger = Ledger(options.ledger)
         self.stopping = threading.Event()
+        self.last = 1 << 62
         self.local = threading.local()
         self.host = urllib.parse.urlparse(options.url).netloc
 
@@ -92,7 +93,8 @@ class Client:
 
     def call(self, op: str, method: str, body: dict, **facts) -> dict:
         """Repeats a call until it is answered. Raises Refused, and Stop when the client is to end."""
-        if self.stopping.is_set() or (self.options.ops and self.ledger.count >= self.options.ops):
+        most = min(self.options.ops, self.last) if self.options.ops else self.last
+        if self.stopping.is_set() or self.ledger.count >= most:
             raise Stop
         number = self.ledger.number()
         self.ledger.write({"kind": "invoke", "client": self.options.name, "n": number, "op": op, **facts})
@@ -108,6 +110,8 @@ class Client:
                 if self.stopping.is_set():
                     self.ledger.write({"kind": "unknown", **end, "why": repr(lost)})
                     raise Stop from None
+                if self.options.ops_after_loss:
+                    self.last = min(self.last, number + self.options.ops_after_loss)
                 time.sleep(RETRY_SECONDS)
                 continue
             self.ledger.write({"kind": "ok", **end, "sent": sent, "ns": time.monotonic_ns(), **told(op, answer)})
@@ -224,6 +228,7 @@ def main() -> None:
     parser.add_argument("--name", default="c")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--ops", type=int, default=0)
+    parser.add_argument("--ops-after-loss", type=int, default=0)
     parser.add_argument("--duration", type=float, default=0)
     parser.add_argument("--sdk", action="store_true")
     client = Client(parser.parse_args())

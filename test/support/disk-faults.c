@@ -3,15 +3,26 @@
  * EVERSTEP_FAULTS names a folder. While it holds a file `full`, writes that would make a database file larger or touch
  * its log fail with ENOSPC; `sync` lets syncs fail with EIO; `write` lets writes fail with EIO; `hold` lets a sync do its work and not
  * return, `slow` lets it return 50 ms later. Each fault that fired
- * appends its name to `fired`, so that a test can prove that it tested something. */
+ * appends its name to `fired`, so that a test can prove that it tested something. `lie` lets a sync return without
+ * having synced, which only a trace can tell.
+ *
+ * EVERSTEP_FAULT_AT="sync 12 eio" lets one call fail, counted from the start of the process: `sync` or `write`, its
+ * number, and `kill`, `eio`, `enospc` or `short` (half of the bytes are written, then EIO).
+ *
+ * EVERSTEP_TRACE names a file that gets every write, truncation and sync of the database and its log, in order, each
+ * with the instant of the monotonic clock at which it ended. Images of the disk at a power cut are made from it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static int asked(const char *fault) {
@@ -41,10 +52,50 @@ static int is_database(int fd) {
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length < 0) return 0;
   path[length] = 0;
-  return strstr(path, ".db") != NULL && strstr(path, ".lock") == NULL;
+  return strstr(path, ".db") != NULL && strstr(path, ".lock") == NULL && strstr(path, "-shm") == NULL;
 }
 
-static int write_fails(int fd) {
+/* Whether this call is the one that EVERSTEP_FAULT_AT names; "kill" does not return. */
+static int planned(const char *call, int *count, char action[16]) {
+  const char *plan = getenv("EVERSTEP_FAULT_AT");
+  char name[16];
+  int at;
+  if (plan == NULL || sscanf(plan, "%15s %d %15s", name, &at, action) != 3 || strcmp(name, call) != 0) return 0;
+  if (__atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST) != at) return 0;
+  fired(action);
+  if (strcmp(action, "kill") == 0) kill(getpid(), SIGKILL);
+  return 1;
+}
+
+/* A record: 'w' write, 't' truncation, 's' sync, 'l' sync that lied; 'd' database, 'l' log; nanoseconds; offset; length. */
+static void trace(char call, int fd, off64_t offset, const void *data, uint32_t length) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  static int out = -1;
+  const char *path = getenv("EVERSTEP_TRACE");
+  if (path == NULL) return;
+  char link[64], name[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t size = readlink(link, name, sizeof name - 1);
+  name[size < 0 ? 0 : size] = 0;
+  if (strstr(name, ".partial") != NULL || strstr(name, "-journal") != NULL) return;
+  struct timespec now;
+  char head[22] = {call, strstr(name, "-wal") != NULL ? 'l' : 'd'};
+  ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+  pthread_mutex_lock(&mutex);
+  if (out < 0) out = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  int64_t nanoseconds = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, position = offset;
+  memcpy(head + 2, &nanoseconds, 8);
+  memcpy(head + 10, &position, 8);
+  memcpy(head + 18, &length, 4);
+  real(out, head, sizeof head);
+  if (data != NULL) real(out, data, length);
+  pthread_mutex_unlock(&mutex);
+}
+
+static int write_fails(int fd, const void *data, size_t count, off64_t offset) {
+  static int writes;
+  char action[16];
   if (asked("full") && is_database(fd)) {
     fired("full");
     errno = ENOSPC;
@@ -55,37 +106,62 @@ static int write_fails(int fd) {
     errno = EIO;
     return 1;
   }
-  return 0;
+  if (getenv("EVERSTEP_FAULT_AT") == NULL || !is_database(fd) || !planned("write", &writes, action)) return 0;
+  if (strcmp(action, "short") == 0) {
+    ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+    real(fd, data, count / 2, offset);
+  }
+  errno = strcmp(action, "enospc") == 0 ? ENOSPC : EIO;
+  return 1;
 }
 
-static int sync_fails(int fd) {
-  if (!asked("sync") || !is_database(fd)) return 0;
-  fired("sync");
-  errno = EIO;
-  return 1;
+static int sync_fails(void) {
+  static int syncs;
+  char action[16];
+  int failed = asked("sync");
+  if (failed) fired("sync");
+  else failed = planned("sync", &syncs, action);
+  if (failed) errno = EIO;
+  return failed;
+}
+
+static ssize_t written(int fd, const void *data, off64_t offset, ssize_t result) {
+  if (result > 0 && is_database(fd)) trace('w', fd, offset, data, (uint32_t)result);
+  return result;
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t count, off64_t offset) {
   ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
-  return write_fails(fd) ? -1 : real(fd, data, count, offset);
+  if (write_fails(fd, data, count, offset)) return -1;
+  return written(fd, data, offset, real(fd, data, count, offset));
 }
-ssize_t pwrite(int fd, const void *data, size_t count, off_t offset) {
-  ssize_t (*real)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, "pwrite");
-  return write_fails(fd) ? -1 : real(fd, data, count, offset);
-}
+ssize_t pwrite(int fd, const void *data, size_t count, off_t offset) { return pwrite64(fd, data, count, offset); }
 ssize_t write(int fd, const void *data, size_t count) {
   ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
-  return write_fails(fd) ? -1 : real(fd, data, count);
+  if (!is_database(fd)) return real(fd, data, count);
+  off64_t offset = lseek(fd, 0, SEEK_CUR);
+  if (write_fails(fd, data, count, offset)) return -1;
+  return written(fd, data, offset, real(fd, data, count));
 }
+int ftruncate64(int fd, off64_t length) {
+  int (*real)(int, off64_t) = dlsym(RTLD_NEXT, "ftruncate64");
+  int result = real(fd, length);
+  if (result == 0 && is_database(fd)) trace('t', fd, length, NULL, 0);
+  return result;
+}
+int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 static int synced(int fd, const char *name) {
   int (*real)(int) = dlsym(RTLD_NEXT, name);
-  if (sync_fails(fd)) return -1;
-  int result = real(fd);
-  if (asked("slow") && is_database(fd)) {
+  if (!is_database(fd)) return real(fd);
+  if (sync_fails()) return -1;
+  int lies = asked("lie");
+  int result = lies ? 0 : real(fd);
+  if (result == 0) trace(lies ? 'l' : 's', fd, 0, NULL, 0);
+  if (asked("slow")) {
     fired("slow");
     usleep(50000);
   }
-  if (asked("hold") && is_database(fd)) {
+  if (asked("hold")) {
     fired("hold");
     while (asked("hold")) usleep(1000);
   }

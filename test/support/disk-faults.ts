@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type DiskFault = "full" | "sync" | "write" | "hold" | "slow";
+export type DiskFault = "full" | "sync" | "write" | "hold" | "lie" | "slow";
+export type DiskAction = "kill" | "eio" | "enospc" | "short";
 
 /** Faults of the disk for one server process: given to it by `env`, switched on and off by files in a folder. */
 export class DiskFaults {
@@ -15,10 +16,14 @@ export class DiskFaults {
     mkdirSync(this.#folder, { recursive: true });
     const library = join(this.#folder, "disk-faults.so");
     const source = join(import.meta.dirname, "disk-faults.c");
-    execFileSync("gcc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);
+    execFileSync("gcc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl", "-lpthread"]);
     this.env = { LD_PRELOAD: library, EVERSTEP_FAULTS: this.#folder };
   }
 
+  /** Lets one call fail: the `number`-th sync or write of the database since the process began. */
+  at(call: "sync" | "write", number: number, action: DiskAction): NodeJS.ProcessEnv {
+    return { ...this.env, EVERSTEP_FAULT_AT: `${call} ${number} ${action}` };
+  }
   begin(fault: DiskFault): void {
     writeFileSync(join(this.#folder, fault), "");
   }
@@ -26,7 +31,7 @@ export class DiskFaults {
     rmSync(join(this.#folder, fault), { force: true });
   }
   /** How often this fault has fired. */
-  fired(fault: DiskFault): number {
+  fired(fault: DiskFault | DiskAction): number {
     const file = join(this.#folder, "fired");
     if (!existsSync(file)) return 0;
     return readFileSync(file, "utf8")

@@ -1,12 +1,14 @@
 import { statSync } from "node:fs";
+import type { Database } from "better-sqlite3";
 import { type CommitOutcome, CorruptRowError, type Store } from "../store.ts";
 import { encodeBatch } from "./batch-codec.ts";
-import { createPrivateFile, realPath } from "./files.ts";
+import { createPrivateFile, realPath, syncDirectory } from "./files.ts";
 import { lockFile } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { type Durability, openConnection } from "./open.ts";
 import { prepareDecisionReads } from "./statements.ts";
 import { startThread, type Thread, type ThreadData } from "./thread.ts";
+import { outcomeOf } from "./writer.ts";
 
 // Three connections to one file: the writer's in its thread, the queries' in another, and one here for the reads that
 // decisions need at once.
@@ -34,7 +36,10 @@ export async function createSqliteStore({
   try {
     createPrivateFile(file);
     prepareFile(file);
-    return await openStore({ path: file, durability }, lock.release, onFatal);
+    const store = await openStore({ path: file, durability }, lock.release, onFatal);
+    // The log is there by now. SQLite syncs the folder with its first commit, and swallows it when that fails.
+    syncDirectory(file);
+    return store;
   } catch (error) {
     lock.release();
     throw error;
@@ -45,8 +50,18 @@ function prepareFile(path: string): void {
   const database = openConnection(path, "writer");
   try {
     migrate(database);
+    emptyLog(database);
   } finally {
     database.close();
+  }
+}
+
+/** Closing would do the same, but swallows a failed sync. On a full disk the frames stay in the log. */
+function emptyLog(database: Database): void {
+  try {
+    database.pragma("wal_checkpoint(TRUNCATE)");
+  } catch (error) {
+    if (outcomeOf(error).kind !== "full") throw error;
   }
 }
 
