@@ -79,7 +79,7 @@ def check_run(run_id, row, events, deadlines, problems):
     if any(event.type in WRITES_ROW for event in events[last_seq:]):
         problems.append(f"I6 {run_id}: its row ends at {last_seq}, its events at {len(events)}")
     grants = [event.epoch for event in events[:last_seq] if event.type == LEASE_GRANTED]
-    counted = sum(event.type in RESULTS for event in events[:last_seq])
+    counted = sum(event.type == STEP_COMPLETED for event in events[:last_seq])
     reopened = any(event.type == RUN_REOPENED for event in events)
     if (last_seq > len(events) or epoch != max(grants, default=0) or steps_completed != counted) and not reopened:
         problems.append(f"I6 {run_id}: its row says {(last_seq, epoch, steps_completed)}, its events {(len(events), grants, counted)}")
@@ -87,7 +87,7 @@ def check_run(run_id, row, events, deadlines, problems):
         problems.append(f"I6 {run_id}: status {status}, leased {leased}")
     if ended != (status >= 5) or (ended and events and ENDS.get(events[-1].type) != status):
         problems.append(f"I6 {run_id}: status {status}, last event of type {events[-1].type}")
-    awaits_signal = any("signal" == wait.get("kind") for event in events if event.type == RUN_SUSPENDED for wait in event.detail.get("awaits", []))
+    awaits_signal = any(wait.get("kind") in ("signal", "any") for event in events if event.type == RUN_SUSPENDED for wait in event.detail.get("awaits", []))
     if status == QUEUED and rank is None and not deadlines or status == WAITING and not deadlines and not awaits_signal:
         problems.append(f"I9 {run_id} is open with status {status} and nothing will wake it")
 
@@ -101,7 +101,7 @@ def effects(entry, events):
         return [e for e in events if e.type == SIGNAL_RECEIVED and e.detail.get("requestId") == entry["request"]], value
     if op == "acquire":
         return [e for e in events if e.type == LEASE_GRANTED and e.detail.get("requestId") == entry["request"]], None
-    if op == "step":
+    if op in ("step", "stale"):
         return [e for e in events if e.type == STEP_COMPLETED and e.key == key], value
     if op == "consume":
         return [e for e in events if e.type == SIGNAL_CONSUMED and e.key == key], None
@@ -135,10 +135,14 @@ def check_ledger(entries, runs, before, problems):
             end = "unknown"
         counts[f"{entry['op']} {end}"] += 1
         run_id = entry.get("run", entry.get("asked"))
-        if end == "refused" or run_id is None:
+        if run_id is None:
             continue
         row, events = runs.get(run_id, (None, []))
         found, value = effects(entry, events)
+        if end == "refused":
+            if entry["op"] == "stale" and found:
+                problems.append(f"I1 {entry['key']} of {run_id} was refused and is there")
+            continue
         if end == "ok" and entry["op"] == "start" and started.setdefault(entry["asked"], run_id) != run_id:
             problems.append(f"I11 {entry['asked']} was answered {run_id} and {started[entry['asked']]}")
         if end == "ok" and len(found) != 1:
@@ -171,9 +175,9 @@ def check_sink(path, runs, workflow, problems):
     return {"calls": sum(sink.values()), "results": results}
 
 
-def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries=None):
+def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries=None, mode="ro"):
     problems = []
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
     # One moment of the file, also while a server writes it.
     db.execute("BEGIN")
     whole = [row[0] for row in db.execute("PRAGMA integrity_check(5)")]

@@ -31,6 +31,9 @@ export class Tally {
   /** One trial. `proof`: the fault happened. What is thrown is a violation as well. */
   async trial(name: string, body: () => Promise<{ proof: boolean; violations: readonly string[] }>): Promise<void> {
     this.trials += 1;
+    if (this.trials % 25 === 0) {
+      console.error(`${this.trials} trials, ${this.fired} fired, ${this.violations.length} violations`);
+    }
     try {
       const { proof, violations } = await body();
       if (proof) this.fired += 1;

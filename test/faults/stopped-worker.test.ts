@@ -56,12 +56,15 @@ test("a stopped worker's run is finished elsewhere, once, and its handler is can
   const events: Event[] = [];
   for await (const event of client.watch("r")) events.push(event);
   const of = (type: EventType) => events.filter((event) => event.type === type);
-  expect(of(EventType.STEP_COMPLETED).map((event) => [event.stepKey, event.epoch])).toEqual([
-    ["first", 1n],
-    ["second", 2n],
-  ]);
+  // On a slow machine the other worker, too, may have lost a lease or two before it was done.
+  const { epoch } = of(EventType.RUN_COMPLETED)[0]!;
+  expect(epoch).toBeGreaterThan(1n);
+  expect(of(EventType.STEP_COMPLETED).map((event) => event.stepKey)).toEqual(["first", "second"]);
+  expect(of(EventType.STEP_COMPLETED)[0]!.epoch).toBe(1n);
   expect(of(EventType.RUN_COMPLETED)).toHaveLength(1);
-  expect(lines().filter((line) => line.includes("begun"))).toEqual([`${stopped.pid} begun 1`, `${other.pid} begun 2`]);
+  const begun = lines().filter((line) => line.includes("begun"));
+  expect(begun[0]).toBe(`${stopped.pid} begun 1`);
+  expect(begun.slice(1).every((line) => line.startsWith(`${other.pid} begun`))).toBe(true);
 });
 
 test("every write under a lease that has ended is refused LEASE_LOST and changes nothing", {

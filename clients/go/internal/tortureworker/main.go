@@ -34,7 +34,7 @@ func call(ctx context.Context) (string, error) {
 	}
 	attempt := everstep.AttemptOf(ctx)
 	nonce := fmt.Sprintf("%s/%d/%d", identity, os.Getpid(), number)
-	line, _ := json.Marshal(map[string]any{"run": attempt.RunID, "key": attempt.StepKey, "attempt": attempt.Number, "nonce": nonce})
+	line, _ := json.Marshal(map[string]any{"run": attempt.RunID, "key": attempt.StepKey, "attempt": attempt.Attempt, "nonce": nonce})
 	file, err := os.OpenFile(sink, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return "", err
@@ -72,7 +72,7 @@ func torture(ctx everstep.Context, in input) (string, error) {
 		return "", err
 	}
 	if in.Signal {
-		if _, err := everstep.Signal[string](ctx, "go", everstep.WithSignalTimeout(10*time.Minute)); err != nil {
+		if _, err := everstep.Signal[string](ctx, "go"); err != nil {
 			return "", err
 		}
 	}

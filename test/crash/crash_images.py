@@ -1,0 +1,121 @@
+"""What the disk may hold after a power cut, from a trace of a server's writes and syncs (see disk-faults.c).
+
+At a random record of the trace the power goes. What was synced is there. Of each file's writes since its last sync a
+random part is: none, all, the first ones, any, or any with the last one torn at a sector. Each image is opened by this
+machine's SQLite and held against the ledger: what was acknowledged before that record must be there.
+
+Usage: crash_images.py TRACE LEDGER FOLDER --images N --seed S [--verify COMMAND...]
+Prints one JSON object.
+"""
+
+import argparse
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+
+from check_ledger import check_file, read_ledgers
+
+HEAD = struct.Struct("<2sqqI")
+SECTOR = 512
+VERIFY_EVERY = 25
+
+
+def read_trace(path):
+    data, at, records = open(path, "rb").read(), 0, []
+    while at + HEAD.size <= len(data):
+        kind, ns, offset, length = HEAD.unpack_from(data, at)
+        at += HEAD.size
+        records.append((chr(kind[0]), chr(kind[1]), ns, offset, data[at : at + length]))
+        at += length
+    return records
+
+
+class File:
+    def __init__(self):
+        self.synced, self.pending = bytearray(), []
+
+    def record(self, kind, offset, data):
+        if kind == "s":
+            for write in self.pending:
+                apply(self.synced, *write)
+            self.pending = []
+        elif kind in "wt":
+            self.pending.append((kind, offset, data))
+
+    def after_power_cut(self, chance):
+        image = bytearray(self.synced)
+        kept = self.pending
+        how = chance.choice(["none", "all", "first", "any", "torn"])
+        if how == "none":
+            kept = []
+        elif how == "first":
+            kept = kept[: chance.randint(0, len(kept))]
+        elif how in ("any", "torn"):
+            share = chance.random()
+            kept = [write for write in kept if chance.random() < share]
+        for index, (kind, offset, data) in enumerate(kept):
+            if how == "torn" and index == len(kept) - 1 and kind == "w":
+                data = data[: SECTOR * chance.randint(0, len(data) // SECTOR)]
+            apply(image, kind, offset, data)
+        return image
+
+
+def apply(image, kind, offset, data):
+    if kind == "t":
+        del image[offset:]
+        image.extend(bytes(max(0, offset - len(image))))
+        return
+    if len(image) < offset:
+        image.extend(bytes(offset - len(image)))
+    image[offset : offset + len(data)] = data
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("trace")
+    parser.add_argument("ledger")
+    parser.add_argument("folder")
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--seed", default="0")
+    parser.add_argument("--verify", nargs=argparse.REMAINDER, default=[])
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    records, entries = read_trace(options.trace), read_ledgers([options.ledger])
+    acknowledged = sorted(entry["ns"] for entry in entries.values() if entry["end"] == "ok")
+    first = next(index for index, record in enumerate(records) if record[2] > acknowledged[0])
+    points = sorted(chance.sample(range(first + 1, len(records)), min(options.images, len(records) - first - 1)))
+    files = {"d": File(), "l": File()}
+    problems, lossy, demanded, unsynced, verified = [], 0, 0, 0, 0
+    done = 0
+    for number, point in enumerate(points):
+        for kind, file, _, offset, data in records[done:point]:
+            files[file].record(kind, offset, data)
+        done = point
+        before = records[point - 1][2]
+        path = os.path.join(options.folder, "image.db")
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(path + suffix):
+                os.remove(path + suffix)
+        unsynced += any(file.pending for file in files.values())
+        open(path, "wb").write(files["d"].after_power_cut(chance))
+        open(path + "-wal", "wb").write(files["l"].after_power_cut(chance))
+        try:
+            found = check_file(path, before=before, entries=entries, mode="rw")["problems"]
+        except Exception as error:
+            found = [f"does not open: {error!r}"]
+        if not found and options.verify and number % VERIFY_EVERY == 0:
+            verified += 1
+            ended = subprocess.run([*options.verify, "--db", path], capture_output=True, text=True)
+            found = [] if ended.returncode == 0 else [f"verify: {ended.stdout[-300:]}{ended.stderr[-300:]}"]
+        demanded += sum(ns < before for ns in acknowledged)
+        lossy += bool(found)
+        problems += [f"at record {point}: {problem}" for problem in found[:3]]
+    print(json.dumps({"images": len(points), "withUnsynced": unsynced, "lossy": lossy, "demanded": demanded, "verified": verified, "problems": problems[:20]}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
