@@ -41,7 +41,7 @@ const concurrentStreamsMax = 4_096;
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 
-const http2Options: http2.ServerOptions = {
+export const http2Options: http2.ServerOptions = {
   settings: {
     maxConcurrentStreams: concurrentStreamsMax,
     initialWindowSize: streamWindowBytes,

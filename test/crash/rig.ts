@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,19 +15,23 @@ import { has } from "../support/tools.ts";
 const run = promisify(execFile);
 
 export const killPoints = ["before", "after", "during", "acked"] as const;
-export type KillPoint = (typeof killPoints)[number];
+/** Where a worker process kills itself, or stops, stays, or is slow: see sdk-worker.ts. */
+export type KillPoint = (typeof killPoints)[number] | "stop" | "hold" | "slow";
 export type Sdk = "typescript" | "go";
 /** The SDKs whose toolchain is here. */
 export const sdks: readonly Sdk[] = has("go") ? ["typescript", "go"] : ["typescript"];
 
 let goWorker: string | undefined;
-function sdkCommand(sdk: Sdk): string[] {
-  if (sdk === "typescript") return [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
+/** Builds the worker of the Go SDK, once. */
+export function goWorkerPath(): string {
   if (goWorker === undefined) {
     goWorker = join(root, ".cache", "tortureworker");
     execFileSync("go", ["build", "-o", goWorker, "./internal/tortureworker"], { cwd: join(root, "clients/go") });
   }
-  return [goWorker];
+  return goWorker;
+}
+function sdkCommand(sdk: Sdk): string[] {
+  return sdk === "go" ? [goWorkerPath()] : [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
 }
 
 export interface Checked {
@@ -63,6 +67,7 @@ export class Rig {
   readonly #args: string[];
   server!: ServerProcess;
   readonly #children: ChildProcess[] = [];
+  readonly #seen = new Map<string, { bytes: number; count: number }>();
 
   private constructor(port: number, args: string[]) {
     this.folder = mkdtempSync(join(process.env.EVERSTEP_CRASH_FOLDER ?? tmpdir(), "everstep-torture-"));
@@ -85,38 +90,61 @@ export class Rig {
   }
   /** Starts the ledger client; it repeats what was not answered until `stopClient`, or until it has done `--ops`. */
   client(name: string, ...args: string[]): ChildProcess {
+    return this.clientAt(this.url, name, ...args);
+  }
+  clientAt(url: string, name: string, ...args: string[]): ChildProcess {
     const ledger = join(this.folder, `${name}.jsonl`);
     this.ledgers.push(ledger);
     const script = join(import.meta.dirname, "ledger_client.py");
     return this.keep(
-      spawn("python3", [script, this.url, ledger, "--name", name, ...args], {
+      spawn("python3", [script, url, ledger, "--name", name, ...args], {
         stdio: ["ignore", "inherit", "inherit"],
       }),
     );
   }
-  /** A worker of an SDK on the queue "sdk", whose steps write into the sink. */
-  sdkWorker(sdk: Sdk, identity: string, options: { address?: string; killPoint?: KillPoint } = {}): ChildProcess {
+  /** A worker process of an SDK, by default on the queue "sdk"; its steps write into the sink. */
+  sdkWorker(
+    sdk: Sdk,
+    identity: string,
+    options: { address?: string; queue?: string; killPoint?: KillPoint } = {},
+  ): ChildProcess {
     const [command, ...first] = sdkCommand(sdk);
-    const args = [...first, options.address ?? this.url, this.sink, identity, options.killPoint ?? ""];
+    const { address = this.url, queue = "sdk", killPoint = "" } = options;
+    const args = [...first, address, queue, this.sink, identity, killPoint];
     return this.keep(spawn(command as string, args, { stdio: ["ignore", "ignore", "ignore"] }));
   }
   keep(child: ChildProcess): ChildProcess {
     this.#children.push(child);
     return child;
   }
-  /** Bytes of the ledgers: when they grow, the server answers. */
-  get ledgerBytes(): number {
-    return this.ledgers.reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
+  /** Operations that the ledgers say were acknowledged. */
+  get acknowledged(): number {
+    return this.ledgers.reduce((sum, path) => sum + this.#acknowledgedIn(path), 0);
+  }
+  #acknowledgedIn(path: string): number {
+    const seen = this.#seen.get(path) ?? { bytes: 0, count: 0 };
+    if (!existsSync(path)) return 0;
+    const file = openSync(path, "r");
+    const fresh = Buffer.alloc(Math.max(0, statSync(path).size - seen.bytes));
+    const length = readSync(file, fresh, 0, fresh.length, seen.bytes);
+    closeSync(file);
+    // Whole lines only: the rest is read next time.
+    const whole = fresh.subarray(0, fresh.subarray(0, length).lastIndexOf("\n") + 1);
+    seen.bytes += whole.length;
+    seen.count += whole.toString().split('"kind": "ok"').length - 1;
+    this.#seen.set(path, seen);
+    return seen.count;
   }
   async answered(timeoutMs?: number): Promise<void> {
-    const before = this.ledgerBytes;
-    await until(() => this.ledgerBytes > before, "the server answers", timeoutMs);
+    const before = this.acknowledged;
+    await until(() => this.acknowledged > before, "the server answers", timeoutMs);
   }
   /** The separate code's reading of the file. */
-  async check(options: { db?: string; finished?: boolean } = {}): Promise<Checked> {
+  async check(options: { db?: string; finished?: boolean; before?: bigint } = {}): Promise<Checked> {
     const sink = existsSync(this.sink) ? ["--sink", this.sink] : [];
     const ledgers = this.ledgers.flatMap((ledger) => ["--ledger", ledger]);
     const args = [options.db ?? this.db, ...ledgers, ...sink, ...(options.finished ? ["--finished"] : [])];
+    if (options.before !== undefined) args.push("--before", String(options.before));
     const script = join(import.meta.dirname, "check_ledger.py");
     const { stdout } = await run("python3", [script, ...args], { maxBuffer: 1 << 26 }).catch((error) => {
       if (typeof error.stdout === "string" && error.stdout !== "") return error as { stdout: string };
@@ -134,6 +162,10 @@ export class Rig {
       const lines = `${stdout}${stderr}`.trim().split("\n");
       return lines.slice(0, 5).map((line) => `verify: ${line}`);
     }
+  }
+  /** A copy of the file by the product's own command. */
+  async backup(target: string): Promise<void> {
+    await run(process.execPath, [join(root, "src/main.ts"), "backup", target, "--db", this.db]);
   }
   async checkBoth(options: { finished?: boolean } = {}): Promise<{ checked: Checked; problems: string[] }> {
     const checked = await this.check(options);

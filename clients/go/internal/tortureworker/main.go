@@ -1,5 +1,6 @@
 // Tortureworker is a worker of the Go SDK for the proofs in test/crash: each time that the body of a step runs it leaves
-// a line in the sink. Arguments: address, sink, identity, kill point (see test/crash/sdk-worker.ts).
+// a line in the sink. Arguments: address, queue, sink, identity, kill point (see test/crash/sdk-worker.ts). The variable
+// TORTURE_WORKERS lets one process be so many workers.
 package main
 
 import (
@@ -9,6 +10,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,9 +20,9 @@ import (
 )
 
 var (
-	address, sink, identity = os.Args[1], os.Args[2], os.Args[3]
-	killPoint               = os.Args[4]
-	calls                   atomic.Int64
+	address, queue, sink = os.Args[1], os.Args[2], os.Args[3]
+	identity, killPoint  = os.Args[4], os.Args[5]
+	calls                atomic.Int64
 )
 
 func die() {
@@ -46,6 +49,16 @@ func call(ctx context.Context) (string, error) {
 	time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
 	if killPoint == "after" && number == 2 {
 		die()
+	}
+	switch {
+	case killPoint == "slow":
+		time.Sleep(500 * time.Millisecond)
+	case killPoint == "hold" && number == 2:
+		time.Sleep(10 * time.Minute)
+	case killPoint == "stop" && number == 2:
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		// The signal stops the process a moment later.
+		time.Sleep(10 * time.Millisecond)
 	}
 	if killPoint == "during" && number == 2 {
 		time.AfterFunc(500*time.Microsecond, die)
@@ -83,16 +96,28 @@ func torture(ctx everstep.Context, in input) (string, error) {
 }
 
 func main() {
-	worker, err := everstep.NewWorker(everstep.WorkerOptions{
-		Address: address, Queues: []string{"sdk"}, Identity: identity, Capacity: 20,
-		Workflows: []everstep.AnyWorkflow{everstep.NewWorkflow("torture", torture)},
-	})
-	if err != nil {
-		panic(err)
+	count := 1
+	if many, err := strconv.Atoi(os.Getenv("TORTURE_WORKERS")); err == nil {
+		count = many
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := worker.Run(ctx); err != nil {
-		panic(err)
+	var group sync.WaitGroup
+	for range count {
+		worker, err := everstep.NewWorker(everstep.WorkerOptions{
+			Address: address, Queues: []string{queue}, Identity: identity, Capacity: 20,
+			Workflows: []everstep.AnyWorkflow{everstep.NewWorkflow("torture", torture)},
+		})
+		if err != nil {
+			panic(err)
+		}
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			if err := worker.Run(ctx); err != nil {
+				panic(err)
+			}
+		}()
 	}
+	group.Wait()
 }

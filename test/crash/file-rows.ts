@@ -1,0 +1,344 @@
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import SqliteDatabase from "better-sqlite3";
+import { Client } from "../../clients/typescript/src/index.ts";
+import { type Rig, sdks, until, withRig } from "./rig.ts";
+import { quantile, type Row, Tally } from "./row.ts";
+
+// R4, R8, R22, R24, R26, R28, R29: the file on a full disk, with flipped bits, under a jumping clock, with a row that
+// nobody can read, with a reader that never ends, from another version, and copied while it is written.
+
+const sh = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: "pipe" });
+
+const fullDisk: Row = {
+  id: "R4",
+  fault: "the file system (64 MiB, mounted from a loop device) is filled up under load, then there is room again",
+  trials: 30,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      const resumedMs: number[] = [];
+      const [image, mount] = [join(rig.folder, "disk.img"), join(rig.folder, "disk")];
+      mkdirSync(mount);
+      writeFileSync(image, "");
+      truncateSync(image, 64 * 1024 * 1024);
+      sh("mkfs.ext4", "-q", image);
+      sh("mount", "-o", "loop", image, mount);
+      const db = join(mount, "everstep.db");
+      const filler = join(mount, "filler");
+      try {
+        await rig.serve({ db });
+        const client = rig.client("ledger", "--lanes", "8", "--seed", String(Math.random()));
+        for (let number = 1; number <= trials; number++) {
+          await tally.trial(`full ${number}`, async () => {
+            await rig.answered();
+            // dd fills up what is left and ends with an error.
+            try {
+              sh("dd", "if=/dev/zero", `of=${filler}`, "bs=64k");
+            } catch {}
+            let quiet = rig.acknowledged;
+            await until(async () => {
+              await pause(300);
+              const same = rig.acknowledged === quiet;
+              quiet = rig.acknowledged;
+              return same;
+            }, "writes are refused");
+            const health = await fetch(`${rig.url}/readyz`);
+            const says = await health.text();
+            const count = await fetch(`${rig.url}/everstep.v1.RunService/CountRuns`, {
+              method: "POST",
+              headers: { "content-type": "application/json" },
+              body: "{}",
+            });
+            const violations = rig.server.exited ? ["the server ended"] : [];
+            if (!count.ok) violations.push(`a read was refused with ${count.status}`);
+            rmSync(filler);
+            const freedAtMs = performance.now();
+            await until(() => rig.acknowledged > quiet, "writes resume");
+            const ms = performance.now() - freedAtMs;
+            resumedMs.push(ms);
+            if (ms > 10_000) violations.push(`writes resumed after ${Math.round(ms)} ms`);
+            return { proof: health.status === 503 || /full/i.test(says), violations };
+          });
+        }
+        await rig.end(client);
+        await rig.server.signal("SIGTERM");
+        const checked = await rig.check({ db });
+        tally.violations.push(...checked.problems, ...(await rig.verify(db)));
+        tally.figures["writes resumed p50 ms"] = quantile(resumedMs, 0.5);
+        tally.figures["max ms"] = quantile(resumedMs, 1);
+      } finally {
+        await rig.server.signal("SIGKILL");
+        sh("umount", mount);
+      }
+      return tally;
+    }),
+};
+
+/** A file with some hundred runs, closed or killed. */
+async function writtenFile(rig: Rig, end: "SIGTERM" | "SIGKILL"): Promise<void> {
+  await rig.serve();
+  await rig.exited(rig.client("filler", "--lanes", "8", "--ops", "800", "--seed", String(Math.random())));
+  await rig.server.signal(end);
+}
+
+const bitRot: Row = {
+  id: "R8",
+  fault: "one bit of the file or of its log is flipped, or up to 4 KiB of its end are cut off, while nothing serves it",
+  trials: 200,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await writtenFile(rig, "SIGKILL");
+      const files = ["", "-wal"].map((suffix) => ({ suffix, bytes: readFileSync(rig.db + suffix) }));
+      for (let number = 0; number < trials; number++) {
+        await tally.trial(`damage ${number}`, async () => {
+          const damaged = join(rig.folder, "damaged.db");
+          for (const suffix of ["", "-wal", "-shm", ".lock"]) rmSync(damaged + suffix, { force: true });
+          const target = files[number % 2]!;
+          for (const { suffix, bytes } of files) writeFileSync(damaged + suffix, bytes);
+          const cut = number % 5 === 4;
+          const at = Math.floor(Math.random() * target.bytes.length);
+          const changed = Buffer.from(target.bytes);
+          if (cut) truncateSync(damaged + target.suffix, target.bytes.length - 1 - Math.floor(Math.random() * 4_095));
+          else {
+            changed[at] = (changed[at] as number) ^ (1 << Math.floor(Math.random() * 8));
+            writeFileSync(damaged + target.suffix, changed);
+          }
+          const where = `${cut ? "cut" : `bit of byte ${at}`} of the ${target.suffix === "" ? "database" : "log"}`;
+          // Either the product says that something is wrong, or everything that was acknowledged is there.
+          const said = await rig.verify(damaged);
+          if (said.length > 0) tally.add(`detected (${target.suffix === "" ? "database" : "log"})`);
+          const checked =
+            said.length > 0
+              ? { problems: [] }
+              : await rig.check({ db: damaged }).catch((error) => ({ problems: [String(error)] }));
+          if (said.length === 0 && checked.problems.length === 0) tally.add("harmless");
+          return { proof: true, violations: checked.problems.slice(0, 2).map((problem) => `${where}: ${problem}`) };
+        });
+      }
+      return tally;
+    }),
+};
+
+const poisonRow: Row = {
+  id: "R24",
+  fault: "one event of an open run is made unreadable in the file",
+  trials: 20,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await rig.serve();
+      const client = new Client({ address: rig.url });
+      for (let number = 0; number < trials; number++) {
+        await tally.trial(`row ${number}`, async () => {
+          const poisoned = await client.start("torture", { queue: "sdk", input: { signal: false } });
+          const others = await Promise.all(
+            Array.from({ length: 5 }, () => client.start("torture", { queue: "sdk", input: {} })),
+          );
+          await rig.server.signal("SIGTERM");
+          const database = new SqliteDatabase(rig.db);
+          const { changes } = database
+            .prepare(
+              "UPDATE events SET payload = '{broken', detail = substr(detail, 1, 5) WHERE run_no = (SELECT run_no FROM runs WHERE run_id = ?) AND seq = 1",
+            )
+            .run(poisoned.runId);
+          database.close();
+          await rig.serve();
+          const worker = rig.sdkWorker("typescript", `worker-${number}`);
+          await Promise.all(others.map((run) => run.result({ timeoutMs: 30_000 })));
+          const { status } = await client.get(poisoned.runId);
+          await rig.end(worker);
+          const violations = status === "PAUSED" ? [] : [`the run with the unreadable event is ${status}`];
+          return { proof: changes === 1, violations };
+        });
+      }
+      client.close();
+      return tally;
+    }),
+};
+
+const longReader: Row = {
+  id: "R26",
+  fault: "another program holds a read of the file open for half a minute under load: the log cannot start afresh",
+  trials: 5,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await rig.serve();
+      const client = rig.client("ledger", "--lanes", "32", "--seed", String(Math.random()));
+      let walMax = 0;
+      for (let number = 0; number < trials; number++) {
+        await tally.trial(`reader ${number}`, async () => {
+          await rig.answered();
+          const reader = new SqliteDatabase(rig.db, { readonly: true });
+          const rows = reader.prepare("SELECT run_no FROM events").iterate();
+          const proof = rows.next().done !== true;
+          const endsAtMs = performance.now() + 30_000;
+          const before = rig.acknowledged;
+          while (performance.now() < endsAtMs) {
+            await pause(200);
+            walMax = Math.max(walMax, statSync(`${rig.db}-wal`).size);
+          }
+          const grown = rig.acknowledged - before;
+          rows.return?.();
+          reader.close();
+          await rig.answered();
+          const violations = walMax > 256 * 1024 * 1024 ? [`the log has ${walMax} bytes`] : [];
+          if (grown === 0) violations.push("nothing was written meanwhile");
+          tally.add("bytes of ledger meanwhile", grown);
+          return { proof, violations };
+        });
+      }
+      await rig.end(client);
+      await rig.server.signal("SIGTERM");
+      tally.violations.push(...(await rig.checkBoth()).problems);
+      tally.figures["log max MiB"] = Math.round(walMax / 1024 / 1024);
+      return tally;
+    }),
+};
+
+const otherVersions: Row = {
+  id: "R28",
+  fault:
+    "a file of a newer format, and of another program (kills at each sync of a first open are the first trials of R2)",
+  trials: 3,
+  run: () =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await writtenFile(rig, "SIGTERM");
+      const before = await rig.check();
+      const cases = [
+        ["newer", "user_version = 1000", /newer program/],
+        ["another program's", "application_id = 7", /not a file of Everstep/],
+      ] as const;
+      for (const [name, pragma, says] of cases) {
+        await tally.trial(name, async () => {
+          const copy = join(rig.folder, "other.db");
+          copyFileSync(rig.db, copy);
+          const database = new SqliteDatabase(copy);
+          database.pragma(pragma);
+          database.close();
+          const bytes = readFileSync(copy);
+          const refusal = await rig.serve({ db: copy }).then(
+            () => "it was served",
+            (error: Error) => error.message,
+          );
+          const violations = says.test(refusal) ? [] : [refusal];
+          if (!readFileSync(copy).equals(bytes)) violations.push("the file was changed");
+          return { proof: true, violations };
+        });
+      }
+      await tally.trial("its own", async () => {
+        await rig.serve();
+        await rig.server.signal("SIGTERM");
+        const after = await rig.check();
+        return { proof: after.runs === before.runs, violations: [...after.problems, ...(await rig.verify())] };
+      });
+      return tally;
+    }),
+};
+
+const backups: Row = {
+  id: "R29",
+  fault: "the file is copied with `everstep backup` under load and kills; each copy is restored and read",
+  trials: 50,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await rig.serve();
+      const client = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
+      for (const sdk of sdks) rig.sdkWorker(sdk, sdk);
+      for (let number = 1; number <= trials; number++) {
+        await tally.trial(`copy ${number}`, async () => {
+          await rig.answered();
+          const copy = join(rig.folder, `copy-${number}.db`);
+          const before = process.hrtime.bigint();
+          const writtenBefore = rig.acknowledged;
+          if (number % 5 === 0) {
+            await rig.server.signal("SIGKILL");
+            await rig.serve();
+          }
+          await rig.backup(copy);
+          const proof = rig.acknowledged > writtenBefore;
+          // What was acknowledged before the copy began is in it.
+          const { problems } = await rig.check({ db: copy, before });
+          const said = await rig.verify(copy);
+          for (const suffix of ["", "-wal", "-shm"]) rmSync(copy + suffix, { force: true });
+          return { proof, violations: [...problems, ...said] };
+        });
+      }
+      await rig.end(client);
+      await rig.server.signal("SIGTERM");
+      tally.violations.push(...(await rig.checkBoth()).problems);
+      return tally;
+    }),
+};
+
+const jumps = ["+3600", "-3600", "+3456000", "-60", "+60", "+0"] as const;
+
+const clockJumps: Row = {
+  id: "R22",
+  fault: `the wall clock jumps by ${jumps.join(", ")} seconds under load (libfaketime; the monotonic clock stays)`,
+  trials: jumps.length * 20,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      const library = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+      ].find(existsSync);
+      if (library === undefined) throw new Error("libfaketime is not here");
+      const clock = join(rig.folder, "clock");
+      writeFileSync(clock, "+0");
+      const env = {
+        LD_PRELOAD: library,
+        FAKETIME_TIMESTAMP_FILE: clock,
+        FAKETIME_NO_CACHE: "1",
+        FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      };
+      await rig.serve({ env });
+      const client = new Client({ address: rig.url });
+      const ledger = rig.client("ledger", "--lanes", "8", "--seed", String(Math.random()));
+      rig.sdkWorker("typescript", "worker");
+      for (let number = 0; number < trials; number++) {
+        const jump = jumps[number % jumps.length] as string;
+        await tally.trial(`${jump} s`, async () => {
+          const before = await wallOf(rig);
+          const runs = await Promise.all(
+            Array.from({ length: 3 }, () => client.start("torture", { queue: "sdk", input: {} })),
+          );
+          writeFileSync(clock, jump);
+          // Timers of these runs were set before the jump or after it; all of them fire, once.
+          await Promise.all(runs.map((run) => run.result({ timeoutMs: 30_000 })));
+          const after = await wallOf(rig);
+          await rig.answered();
+          if (Math.abs(after - before) > 30_000) tally.add("seen by the server");
+          return { proof: readFileSync(clock, "utf8") === jump, violations: [] };
+        });
+      }
+      client.close();
+      await rig.end(ledger);
+      await rig.server.signal("SIGTERM");
+      tally.violations.push(...(await rig.checkBoth()).problems);
+      return tally;
+    }),
+};
+
+/** The server's wall clock, as its HTTP answers tell it. */
+async function wallOf(rig: Rig): Promise<number> {
+  return Date.parse((await fetch(`${rig.url}/healthz`)).headers.get("date") ?? "");
+}
+
+export const fileRows: readonly Row[] = [fullDisk, bitRot, clockJumps, poisonRow, longReader, otherVersions, backups];

@@ -1,0 +1,217 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { Client } from "../../clients/typescript/src/index.ts";
+import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
+import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
+import { goWorkerPath, type Rig, sdks, until, withRig } from "./rig.ts";
+import { quantile, type Row, Tally } from "./row.ts";
+
+// R11, R17, R18: the server itself is stopped, restarted under a thousand workers, and drained.
+
+async function metric(rig: Rig, name: string): Promise<number> {
+  const text = await (await fetch(`${rig.url}/metrics`)).text();
+  return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
+}
+
+/** Leases that ended because nobody renewed them, in all runs of the queue "sdk". */
+async function expiredLeases(client: Client, runIds: readonly string[]): Promise<number> {
+  let expired = 0;
+  for (const runId of runIds) {
+    for await (const event of client.watch(runId)) {
+      if (event.type === EventType.LEASE_ENDED && event.leaseEndReason === LeaseEndReason.EXPIRED) expired += 1;
+    }
+  }
+  return expired;
+}
+
+const stoppedServer: Row = {
+  id: "R11",
+  fault: "the server is stopped for two lease TTLs while workers hold leases, and goes on",
+  trials: 50,
+  run: (trials) =>
+    withRig(
+      async (rig) => {
+        const tally = new Tally();
+        await rig.serve();
+        const client = new Client({ address: rig.url });
+        for (const sdk of sdks) rig.sdkWorker(sdk, sdk, { killPoint: "slow" });
+        for (let number = 1; number <= trials; number++) {
+          await tally.trial(`stop ${number}`, async () => {
+            const runs = await Promise.all(
+              Array.from({ length: 10 }, () => client.start("torture", { queue: "sdk", input: {} })),
+            );
+            await until(async () => (await client.get(runs[9]!.runId)).lastSeq >= 2, "the runs are held");
+            rig.server.child.kill("SIGSTOP");
+            await pause(2 * 2_000);
+            rig.server.child.kill("SIGCONT");
+            await Promise.all(runs.map((run) => run.result({ timeoutMs: 60_000 })));
+            const expired = await expiredLeases(
+              client,
+              runs.map((run) => run.runId),
+            );
+            tally.add("leases that expired", expired);
+            tally.add("runs", runs.length);
+            return {
+              proof: true,
+              violations: expired > runs.length / 2 ? [`${expired} of ${runs.length} leases expired`] : [],
+            };
+          });
+        }
+        client.close();
+        await rig.server.signal("SIGTERM");
+        tally.violations.push(...(await rig.checkBoth({ finished: true })).problems);
+        return tally;
+      },
+      ["--lease-ttl", "2s"],
+    ),
+};
+
+const workersOfStorm = 1_000;
+
+const reconnectStorm: Row = {
+  id: "R17",
+  fault: "SIGKILL of the server under 1,000 connected workers, and a new server: all come back at once",
+  trials: 20,
+  run: (trials) =>
+    withRig(
+      async (rig) => {
+        const tally = new Tally();
+        await rig.serve();
+        const env = { ...process.env, TORTURE_WORKERS: String(workersOfStorm) };
+        rig.keep(spawn(goWorkerPath(), [rig.url, "sdk", rig.sink, "storm", ""], { env, stdio: "ignore" }));
+        const backMs: number[] = [];
+        const startMs: number[] = [];
+        let mostPerSecond = 0;
+        const sessions = () => metric(rig, "everstep_sessions");
+        await until(async () => (await sessions()) >= workersOfStorm, "all workers are there", 60_000);
+        const steadyKiB = rssKiB(rig);
+        for (let number = 1; number <= trials; number++) {
+          await tally.trial(`storm ${number}`, async () => {
+            await rig.server.signal("SIGKILL");
+            await rig.serve();
+            const listeningAtMs = performance.now();
+            const seen: { atMs: number; sessions: number }[] = [];
+            await until(
+              async () => {
+                seen.push({ sessions: await sessions(), atMs: performance.now() });
+                return (seen.at(-1)?.sessions ?? 0) >= workersOfStorm;
+              },
+              "all workers are back",
+              90_000,
+            );
+            const ms = performance.now() - listeningAtMs;
+            backMs.push(ms);
+            // Admitted in any window of a second, as seen from outside: sampling blurs its edges by the time of a sample.
+            for (const from of seen) {
+              const to = seen.findLast(({ atMs }) => atMs <= from.atMs + 1_000);
+              if (to !== undefined) mostPerSecond = Math.max(mostPerSecond, to.sessions - from.sessions);
+            }
+            const client = new Client({ address: rig.url });
+            for (let start = 0; start < 50; start++) {
+              const begunAtMs = performance.now();
+              await client.start("torture", { queue: "nobody", input: {} });
+              startMs.push(performance.now() - begunAtMs);
+            }
+            client.close();
+            const first = seen[0]?.sessions ?? workersOfStorm;
+            return {
+              proof: first < workersOfStorm,
+              violations: ms > 30_000 ? [`all were back after ${Math.round(ms)} ms`] : [],
+            };
+          });
+        }
+        tally.figures["all back p50 ms"] = quantile(backMs, 0.5);
+        tally.figures["all back max ms"] = quantile(backMs, 1);
+        tally.figures["most sessions opened in a second"] = mostPerSecond;
+        tally.figures["StartRun p99 ms afterwards"] = quantile(startMs, 0.99);
+        tally.figures["RSS MiB before, after"] = `${Math.round(steadyKiB / 1024)}, ${Math.round(rssKiB(rig) / 1024)}`;
+        return tally;
+      },
+      ["--lease-ttl", "10s"],
+    ),
+};
+
+function rssKiB(rig: Rig): number {
+  const status = readFileSync(`/proc/${rig.server.child.pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+}
+
+const drainedServer: Row = {
+  id: "R18",
+  fault: "SIGTERM of the server under load, and a new one (clients ask again)",
+  trials: 50,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      const drainsMs: number[] = [];
+      await rig.serve();
+      const ledger = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
+      for (const sdk of sdks) rig.sdkWorker(sdk, sdk);
+      for (let number = 1; number <= trials; number++) {
+        await tally.trial(`drain ${number}`, async () => {
+          await rig.answered();
+          await pause(Math.random() * 300);
+          const begunAtMs = performance.now();
+          await rig.server.signal("SIGTERM");
+          const ms = performance.now() - begunAtMs;
+          drainsMs.push(ms);
+          const { exitCode, signalCode } = rig.server.child;
+          await rig.serve();
+          await rig.answered();
+          const violations = exitCode === 0 ? [] : [`it ended with ${exitCode ?? signalCode}`];
+          if (ms > 15_000) violations.push(`it took ${Math.round(ms)} ms`);
+          return { proof: exitCode !== null || signalCode !== null, violations };
+        });
+      }
+      await rig.end(ledger);
+      await rig.server.signal("SIGTERM");
+      tally.violations.push(...(await rig.checkBoth()).problems);
+      tally.figures["drain p50 ms"] = quantile(drainsMs, 0.5);
+      tally.figures["drain max ms"] = quantile(drainsMs, 1);
+      return tally;
+    }),
+};
+
+const drainedWorker: Row = {
+  id: "R18w",
+  fault: "SIGTERM of a worker with ten runs in the middle of their steps",
+  trials: 50,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await rig.serve();
+      const client = new Client({ address: rig.url });
+      for (let number = 1; number <= trials; number++) {
+        const sdk = sdks[number % sdks.length] as (typeof sdks)[number];
+        await tally.trial(`${sdk} ${number}`, async () => {
+          const runs = await Promise.all(
+            Array.from({ length: 10 }, () => client.start("torture", { queue: "sdk", input: {} })),
+          );
+          const worker = rig.sdkWorker(sdk, `${sdk}-${number}`, { killPoint: "slow" });
+          await until(
+            async () =>
+              (await Promise.all(runs.map((run) => client.get(run.runId)))).every(({ lastSeq }) => lastSeq >= 2),
+            "all runs are held",
+          );
+          const code = await rig.end(worker, "SIGTERM");
+          const next = rig.sdkWorker(sdk, `${sdk}-${number}-next`);
+          await Promise.all(runs.map((run) => run.result({ timeoutMs: 30_000 })));
+          const expired = await expiredLeases(
+            client,
+            runs.map((run) => run.runId),
+          );
+          await rig.end(next);
+          const violations = expired === 0 ? [] : [`${expired} leases expired`];
+          if (code !== 0) violations.push(`the worker ended with ${code}`);
+          return { proof: code !== null, violations };
+        });
+      }
+      client.close();
+      await rig.server.signal("SIGTERM");
+      tally.violations.push(...(await rig.checkBoth({ finished: true })).problems);
+      return tally;
+    }),
+};
+
+export const serverRows: readonly Row[] = [stoppedServer, reconnectStorm, drainedServer, drainedWorker];
