@@ -32,6 +32,7 @@ class Acquirer implements Taker {
   bucket = -1;
   open = true;
   readonly onDelivered: (lease: LiveLease, plan: GrantPlan) => boolean;
+  onEnded: (lease: LiveLease) => void = () => {};
 
   constructor(kernel: Kernel, request: AcquireRequest, onDelivered: (lease: LiveLease, plan: GrantPlan) => boolean) {
     this.namespace = request.namespace;
@@ -49,8 +50,9 @@ class Acquirer implements Taker {
   notice(_lease: LiveLease, _notice: Notice): void {
     // Its next answer carries it.
   }
-  ended(_lease: LiveLease, _reason: LeaseEndReason, _byHolder: boolean): void {
-    // Its next call is refused with LEASE_LOST.
+  ended(lease: LiveLease, _reason: LeaseEndReason, _byHolder: boolean): void {
+    // A caller that has its answer is refused LEASE_LOST with its next call.
+    this.onEnded(lease);
   }
 }
 
@@ -87,6 +89,8 @@ export function createAcquires(kernel: Kernel): Acquires {
       function giveUp(): void {
         finish(() => resolve(undefined));
       }
+      // The lease was over before it could be handed over: nothing else would end this call.
+      taker.onEnded = giveUp;
       if (signal.aborted) return resolve(undefined);
       waiting.add(giveUp);
       signal.addEventListener("abort", giveUp);
@@ -98,7 +102,11 @@ export function createAcquires(kernel: Kernel): Acquires {
             request.requestId === ""
               ? undefined
               : kernel.leases.ofRequest(request.namespace, request.workerId, request.requestId);
-          if (known !== undefined && !known.ending) return transaction.after(() => giveAgain(known));
+          if (known !== undefined && !known.ending) {
+            // Planned now: what is decided between now and then may not be durable when this is.
+            const plan = planAssignment(known.entry.state, known.entry.undurable);
+            return transaction.after(() => giveAgain(known, plan));
+          }
           kernel.takers.join(taker, request);
           transaction.after(() => {
             if (settled || taker.leases.size > 0) return;
@@ -112,8 +120,7 @@ export function createAcquires(kernel: Kernel): Acquires {
         refuse: (refusal) => finish(() => reject(new EngineError(refusal))),
       });
       /** The same worker_id and request_id get the same live lease: the answer was lost. */
-      function giveAgain(lease: LiveLease): void {
-        const plan = planAssignment(lease.entry.state, lease.entry.undurable);
+      function giveAgain(lease: LiveLease, plan: GrantPlan): void {
         collect(kernel, lease, plan, (assignment) => finish(() => resolve(assignment)));
       }
     });

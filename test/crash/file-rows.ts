@@ -93,44 +93,45 @@ async function writtenFile(rig: Rig, end: "SIGTERM" | "SIGKILL"): Promise<void> 
   await rig.server.signal(end);
 }
 
-const bitRot: Row = {
-  id: "R8",
-  fault: "one bit of the file or of its log is flipped, or up to 4 KiB of its end are cut off, while nothing serves it",
-  trials: 200,
-  run: (trials) =>
-    withRig(async (rig) => {
-      const tally = new Tally();
-      await writtenFile(rig, "SIGKILL");
-      const files = ["", "-wal"].map((suffix) => ({ suffix, bytes: readFileSync(rig.db + suffix) }));
-      for (let number = 0; number < trials; number++) {
-        await tally.trial(`damage ${number}`, async () => {
-          const damaged = join(rig.folder, "damaged.db");
-          for (const suffix of ["", "-wal", "-shm", ".lock"]) rmSync(damaged + suffix, { force: true });
-          const target = files[number % 2]!;
-          for (const { suffix, bytes } of files) writeFileSync(damaged + suffix, bytes);
-          const cut = number % 5 === 4;
-          const at = Math.floor(Math.random() * target.bytes.length);
-          const changed = Buffer.from(target.bytes);
-          if (cut) truncateSync(damaged + target.suffix, target.bytes.length - 1 - Math.floor(Math.random() * 4_095));
-          else {
+function bitRot(id: string, suffix: "" | "-wal", what: string): Row {
+  return {
+    id,
+    fault: `one bit of ${what} is flipped, or up to 4 KiB of its end are cut off, while nothing serves it`,
+    trials: 100,
+    run: (trials) =>
+      withRig(async (rig) => {
+        const tally = new Tally();
+        // A database that holds everything, or a log that does.
+        await writtenFile(rig, suffix === "" ? "SIGTERM" : "SIGKILL");
+        const files = ["", "-wal"]
+          .filter((name) => existsSync(rig.db + name))
+          .map((name) => ({ name, bytes: readFileSync(rig.db + name) }));
+        const target = files.find(({ name }) => name === suffix);
+        if (target === undefined) throw new Error("the file is not there");
+        for (let number = 0; number < trials; number++) {
+          await tally.trial(`damage ${number}`, async () => {
+            const damaged = join(rig.folder, "damaged.db");
+            for (const name of ["", "-wal", "-shm", ".lock"]) rmSync(damaged + name, { force: true });
+            for (const { name, bytes } of files) writeFileSync(damaged + name, bytes);
+            const cut = number % 5 === 4;
+            const at = Math.floor(Math.random() * target.bytes.length);
+            const changed = Buffer.from(target.bytes);
             changed[at] = (changed[at] as number) ^ (1 << Math.floor(Math.random() * 8));
-            writeFileSync(damaged + target.suffix, changed);
-          }
-          const where = `${cut ? "cut" : `bit of byte ${at}`} of the ${target.suffix === "" ? "database" : "log"}`;
-          // Either the product says that something is wrong, or everything that was acknowledged is there.
-          const said = await rig.verify(damaged);
-          if (said.length > 0) tally.add(`detected (${target.suffix === "" ? "database" : "log"})`);
-          const checked =
-            said.length > 0
-              ? { problems: [] }
-              : await rig.check({ db: damaged }).catch((error) => ({ problems: [String(error)] }));
-          if (said.length === 0 && checked.problems.length === 0) tally.add("harmless");
-          return { proof: true, violations: checked.problems.slice(0, 2).map((problem) => `${where}: ${problem}`) };
-        });
-      }
-      return tally;
-    }),
-};
+            if (cut) truncateSync(damaged + suffix, target.bytes.length - 1 - Math.floor(Math.random() * 4_095));
+            else writeFileSync(damaged + suffix, changed);
+            // Either the product says that something is wrong, or everything that was acknowledged is there.
+            const said = await rig.verify(damaged);
+            if (said.length > 0) tally.add("detected");
+            const { problems } = said.length > 0 ? { problems: [] } : await rig.check({ db: damaged });
+            if (said.length === 0 && problems.length === 0) tally.add("harmless");
+            const where = cut ? "cut" : `bit of byte ${at}`;
+            return { proof: true, violations: problems.slice(0, 1).map((problem) => `${where}: ${problem}`) };
+          });
+        }
+        return tally;
+      }),
+  };
+}
 
 const poisonRow: Row = {
   id: "R24",
@@ -315,17 +316,15 @@ const clockJumps: Row = {
       for (let number = 0; number < trials; number++) {
         const jump = jumps[number % jumps.length] as string;
         await tally.trial(`${jump} s`, async () => {
-          const before = await wallOf(rig);
           const runs = await Promise.all(
             Array.from({ length: 3 }, () => client.start("torture", { queue: "sdk", input: {} })),
           );
           writeFileSync(clock, jump);
           // Timers of these runs were set before the jump or after it; all of them fire, once.
           await Promise.all(runs.map((run) => run.result({ timeoutMs: 30_000 })));
-          const after = await wallOf(rig);
           await rig.answered();
-          if (Math.abs(after - before) > 30_000) tally.add("seen by the server");
-          return { proof: readFileSync(clock, "utf8") === jump, violations: [] };
+          const aheadMs = (await wallOf(rig)) - Date.now();
+          return { proof: Math.abs(aheadMs - Number(jump) * 1_000) < 30_000, violations: [] };
         });
       }
       client.close();
@@ -341,4 +340,13 @@ async function wallOf(rig: Rig): Promise<number> {
   return Date.parse((await fetch(`${rig.url}/healthz`)).headers.get("date") ?? "");
 }
 
-export const fileRows: readonly Row[] = [fullDisk, bitRot, clockJumps, poisonRow, longReader, otherVersions, backups];
+export const fileRows: readonly Row[] = [
+  fullDisk,
+  bitRot("R8", "", "the database"),
+  bitRot("R8w", "-wal", "the log"),
+  clockJumps,
+  poisonRow,
+  longReader,
+  otherVersions,
+  backups,
+];

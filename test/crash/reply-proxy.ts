@@ -2,6 +2,8 @@ import { Agent, createServer, request, type IncomingMessage, type Server, type S
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
+const patienceMs = 20_000;
+
 /** Stands between a unary client and the server: loses answers after the server gave them, and repeats requests. */
 export class ReplyProxy {
   url = "";
@@ -9,6 +11,8 @@ export class ReplyProxy {
   readonly lost: Record<string, number> = {};
   /** By method: requests that were sent again beside the client's own. */
   readonly repeated: Record<string, number> = {};
+  /** By method: requests that the server did not answer within `patienceMs`. */
+  readonly unanswered: Record<string, number> = {};
   /** Share of answers to lose. */
   loseShare = 0;
   /** Copies of a request: each one is sent 0 to this many times more, up to `spreadMs` before or after the client's. */
@@ -78,6 +82,11 @@ export class ReplyProxy {
         answer.on("error", reject);
       });
       outgoing.on("error", reject);
+      outgoing.setTimeout(patienceMs, () => {
+        const method = path.slice(path.lastIndexOf("/") + 1);
+        this.unanswered[method] = (this.unanswered[method] ?? 0) + 1;
+        outgoing.destroy();
+      });
       outgoing.end(body);
     });
   }

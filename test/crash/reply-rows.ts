@@ -31,6 +31,8 @@ async function throughProxy(
     await until(() => enough(proxy), "every call was hit often enough", Math.max(60_000, trials * 4_000));
     await rig.end(client);
     await until(() => proxy.idle, "the last copy has come");
+    for (const [method, count] of Object.entries(proxy.unanswered))
+      tally.violations.push(`${count} ${method} were never answered`);
     proxy.close();
     await rig.server.signal("SIGTERM");
     const { checked, problems } = await rig.checkBoth();
