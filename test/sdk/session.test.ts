@@ -32,6 +32,17 @@ describe("session", () => {
     expect(peer.worker.health()).toMatchObject({ connected: true, sessionState: "active", held: 0 });
   });
 
+  test("the namespace of the environment is the default", async () => {
+    process.env.EVERSTEP_NAMESPACE = "staging";
+    try {
+      peer = new Peer();
+      await peer.start([five]);
+    } finally {
+      delete process.env.EVERSTEP_NAMESPACE;
+    }
+    expect(peer.frames[0]?.frame).toMatchObject({ case: "hello", value: { namespace: "staging" } });
+  });
+
   test("ops of many runs leave in one frame", async () => {
     peer = new Peer();
     await peer.start([five]);

@@ -23,7 +23,7 @@ import { isEnded, type RunInfo, statusNumber, toRunInfo } from "./run-info.ts";
 import type { Workflow } from "./workflow.ts";
 
 export interface ClientOptions extends ConnectionOptions {
-  /** Default: "default". */
+  /** Default: EVERSTEP_NAMESPACE, else "default". */
   readonly namespace?: string | undefined;
   /** Default: JSON. */
   readonly codec?: PayloadCodec | undefined;
@@ -49,7 +49,7 @@ export class Client {
       options.transport === undefined ? openConnection(options) : { transport: options.transport, close: () => {} };
     this.#rpc = createClient(RunService, connection.transport);
     this.#close = connection.close;
-    this.#namespace = options.namespace ?? "";
+    this.#namespace = options.namespace ?? process.env.EVERSTEP_NAMESPACE ?? "";
     this.#codec = options.codec ?? jsonCodec;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;

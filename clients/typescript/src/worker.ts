@@ -18,7 +18,7 @@ export interface WorkerOptions extends ConnectionOptions {
   readonly queues?: readonly string[] | undefined;
   /** How many runs it works on at the same time; default 10. Suspended runs do not count. */
   readonly capacity?: number | undefined;
-  /** Default: "default". */
+  /** Default: EVERSTEP_NAMESPACE, else "default". */
   readonly namespace?: string | undefined;
   /** Default: JSON. */
   readonly codec?: PayloadCodec | undefined;
@@ -65,7 +65,7 @@ export class Worker {
       identity: options.identity ?? systemIdentity(),
       sdk: sdkName,
       buildId: options.buildId ?? "",
-      namespace: options.namespace ?? "",
+      namespace: options.namespace ?? process.env.EVERSTEP_NAMESPACE ?? "",
       queues: options.queues ?? ["default"],
       bodies,
       capacity: checkCapacity(options.capacity ?? capacityDefault),
