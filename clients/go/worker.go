@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/everstep/everstep/clients/go/internal/chance"
 )
 
 // WorkerOptions say what a worker runs and for whom. Only Workflows is needed.
@@ -58,7 +59,7 @@ func NewWorker(options WorkerOptions) (*Worker, error) {
 		return nil, err
 	}
 	transport := &grpcTransport{endpoint: endpoint}
-	worker, err := newWorker(options, transport, rand.Float64)
+	worker, err := newWorker(options, transport, chance.Float64)
 	if err != nil {
 		return nil, err
 	}

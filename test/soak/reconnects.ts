@@ -1,4 +1,4 @@
-// npm run reconnects -- [--language go | --worker "COMMAND"] [--cuts 10000]
+// npm run reconnects -- [--language go | --worker "COMMAND"] [--cuts 10000] [--eager]
 //
 // Cuts the stream of one worker some thousand times, right after each Welcome, while it holds leases and gets new runs.
 // Prints what it holds as CSV. Fails when memory, goroutines (tasks) or descriptors have grown from the second quarter to
@@ -20,8 +20,9 @@ const options = new Command("reconnects")
   .option("--worker <command>", "another worker (see soak-workers.ts), split at spaces")
   .option("--cuts <n>", "how often the stream is cut", Number, 10_000)
   .option("--samples <n>", "lines of the series", Number, 20)
+  .option("--eager", "without jitter before a reconnect (the worker's SOAK_EAGER=1): minutes instead of half an hour")
   .parse()
-  .opts<{ language: string; worker?: string; cuts: number; samples: number }>();
+  .opts<{ language: string; worker?: string; cuts: number; samples: number; eager?: true }>();
 
 const heldRuns = 10;
 
@@ -42,7 +43,7 @@ const address = await proxy.listen();
 const [program = "", ...args] = options.worker?.split(" ") ?? soakWorker(options.language);
 const worker = spawn(program, args, {
   stdio: ["pipe", "pipe", "inherit"],
-  env: { ...process.env, EVERSTEP_ADDRESS: address },
+  env: { ...process.env, EVERSTEP_ADDRESS: address, SOAK_EAGER: options.eager === true ? "1" : "0" },
 });
 const answers = createInterface({ input: worker.stdout })[Symbol.asyncIterator]();
 const client = new Client({ address: server.url });

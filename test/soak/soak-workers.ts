@@ -6,7 +6,8 @@ import { root } from "../support/server-process.ts";
 /**
  * The worker of a language. It finds the server at EVERSTEP_ADDRESS, holds capacity for 100 runs and serves two
  * workflows: `soak-hold`, one step that waits for its cancellation, and `soak-short`, two steps of one key. For each line
- * on stdin it writes a JSON line: `live` (goroutines, tasks, whatever must not grow), `heapMiB`, `held`.
+ * on stdin it writes a JSON line: `live` (goroutines, tasks, whatever must not grow), `heapMiB`, `held`. With
+ * SOAK_EAGER=1 it reconnects without jitter.
  */
 const workers: Record<string, () => string[]> = {
   go() {

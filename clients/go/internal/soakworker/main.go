@@ -1,5 +1,5 @@
 // A worker that is cut off again and again (test/soak/reconnects.ts). For each line on stdin it says on stdout, as JSON,
-// what it holds. It ends with stdin.
+// what it holds. It ends with stdin. With SOAK_EAGER=1 it reconnects at once, without jitter.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"runtime"
 
 	everstep "github.com/everstep/everstep/clients/go"
+	"github.com/everstep/everstep/clients/go/internal/chance"
 )
 
 type sample struct {
@@ -36,6 +37,9 @@ func main() {
 		}
 		return sum, nil
 	})
+	if os.Getenv("SOAK_EAGER") == "1" {
+		chance.Float64 = func() float64 { return 0 }
+	}
 	worker, err := everstep.NewWorker(everstep.WorkerOptions{
 		Workflows: []everstep.AnyWorkflow{hold, short}, Capacity: 100, Logger: slog.New(slog.DiscardHandler),
 	})
