@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { checkGo } from "./check-go.ts";
+import { checkPython } from "./check-python.ts";
 
 const root = join(import.meta.dirname, "..");
 const results = join(root, ".cache", "vitest.json");
@@ -33,7 +34,7 @@ for (const part of parts) {
   else failed++;
 }
 
-for (const check of [checkGo]) {
+for (const check of [checkGo, checkPython]) {
   const outcome = check(root);
   passed += outcome.passed;
   failed += outcome.failed;

@@ -2,7 +2,7 @@
 // of our own. `--check` makes everything in a scratch folder and fails when it differs from what is committed.
 // A language whose toolchain is missing is skipped and said so; with CI=true that is a failure.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
@@ -27,6 +27,7 @@ function listFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !file.includes("__pycache__"))
     .sort();
 }
 
@@ -66,7 +67,17 @@ interface Language {
   readonly present: () => boolean;
   readonly generate: (out: string) => void;
   /** A part of gen/<name> that also stands inside an SDK, which is a package of its own and must be complete. */
-  readonly copy?: { readonly from: string; readonly to: string };
+  readonly copy?: { readonly from: string; readonly to: string; readonly adapt?: (folder: string) => void };
+}
+
+/** Makes the stubs a package inside the SDK: modules find each other there, and those without a service are left out. */
+function adaptPython(folder: string): void {
+  for (const file of listFiles(folder)) {
+    const text = readFileSync(file, "utf8");
+    if (file.endsWith("_grpc.py") && !text.includes("Stub(object)")) rmSync(file);
+    else writeFileSync(file, text.replaceAll(/^from everstep\.v1 import /gm, "from everstep._gen import "));
+  }
+  writeFileSync(join(folder, "__init__.py"), '"""Generated from proto/ by `npm run generate`. Do not edit."""\n');
 }
 
 const languages: Language[] = [
@@ -77,7 +88,12 @@ const languages: Language[] = [
     generate: generateGo,
     copy: { from: "everstep/v1", to: "clients/go/everstepv1" },
   },
-  { name: "python", present: () => has("python3", ["--version"]), generate: generatePython },
+  {
+    name: "python",
+    present: () => has("python3", ["--version"]),
+    generate: generatePython,
+    copy: { from: "everstep/v1", to: "clients/python/src/everstep/_gen", adapt: adaptPython },
+  },
 ];
 
 interface Place {
@@ -120,7 +136,12 @@ for (const language of languages) {
     const made = join(scratch, "gen", language.name);
     const places = [{ made, kept: join(root, "gen", language.name) }];
     const { copy } = language;
-    if (copy !== undefined) places.push({ made: join(made, copy.from), kept: join(root, copy.to) });
+    if (copy !== undefined) {
+      const inside = join(scratch, "inside");
+      cpSync(join(made, copy.from), inside, { recursive: true });
+      copy.adapt?.(inside);
+      places.push({ made: inside, kept: join(root, copy.to) });
+    }
     for (const place of places) if (!(check ? isCurrent(place) : replace(place))) failed = true;
   } finally {
     rmSync(scratch, { recursive: true, force: true });

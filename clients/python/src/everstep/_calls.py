@@ -1,0 +1,62 @@
+"""Unary calls: tries again while the server cannot be reached, and turns what it refuses into CallRefusedError."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+from . import _limits as limits
+from ._backoff import CALL_BACKOFF, full_jitter_ms
+from ._ports import system_random
+from .errors import CallRefusedError
+
+
+async def call_with_retry(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Every call of the client is idempotent, so every call may be repeated."""
+    attempt = 1
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if attempt >= limits.CALL_ATTEMPTS_MAX or not may_repeat(error):
+                raise to_refusal(error) from error
+        await pause_before_retry(attempt)
+        attempt += 1
+
+
+async def pause_before_retry(failures: int) -> None:
+    delay_ms = full_jitter_ms(failures, CALL_BACKOFF, system_random) + CALL_BACKOFF.base_ms
+    await asyncio.sleep(delay_ms / 1_000)
+
+
+def may_repeat(error: grpc.aio.AioRpcError) -> bool:
+    """Whether the same call may succeed a moment later."""
+    code = error.code()
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED):
+        return _reason_of(error)[0] != "REQUEST_CONFLICT"
+    return code == grpc.StatusCode.RESOURCE_EXHAUSTED and _reason_of(error)[0] == "BUSY"
+
+
+def to_refusal(error: grpc.aio.AioRpcError) -> CallRefusedError:
+    """Errors that do not come from the server itself have their code as reason: "UNAVAILABLE", "DEADLINE_EXCEEDED"."""
+    reason, metadata = _reason_of(error)
+    return CallRefusedError(reason or error.code().name, error.details() or "", metadata)
+
+
+def _reason_of(error: grpc.aio.AioRpcError) -> tuple[str, dict[str, str]]:
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
+        if key != "grpc-status-details-bin":
+            continue
+        status = Status.FromString(value if isinstance(value, bytes) else value.encode("latin-1"))
+        for detail in status.details:
+            info = ErrorInfo()
+            if detail.Unpack(info):
+                return info.reason, dict(info.metadata)
+    return "", {}
