@@ -31,7 +31,7 @@ from everstep._gen import failure_pb2, payload_pb2, retry_policy_pb2, worker_ser
 from everstep._journal import Journal, kind_of
 from everstep._keys import StepKeys, check_key
 from everstep._ports import system_new_id
-from everstep.codec import decode_payload, encode_payload, encode_within
+from everstep.codec import decode_payload, encode_optional, encode_payload, encode_within
 from everstep.durations import milliseconds_of
 from everstep.failure import carries_cancel, failed_steps, to_error, to_failure, to_failure_info
 from everstep.retry_options import to_retry_policy
@@ -98,8 +98,9 @@ class TestCodec:
     def test_reads_back_what_json_can_say(self, value: Any) -> None:
         assert decode_payload(JsonCodec(), encode_payload(JsonCodec(), value)) == value
 
-    def test_none_is_no_payload_null_is_none_and_bytes_stay_bytes(self) -> None:
-        assert encode_payload(JsonCodec(), None) is None
+    def test_none_is_null_or_left_out_and_bytes_stay_bytes(self) -> None:
+        assert encode_payload(JsonCodec(), None) == payload_pb2.Payload(json="null")
+        assert encode_optional(JsonCodec(), None) is None
         assert decode_payload(JsonCodec(), payload_pb2.Payload(json="null")) is None
         assert decode_payload(JsonCodec(), payload_pb2.Payload()) is None
         assert decode_payload(JsonCodec(), encode_payload(JsonCodec(), b"\x01\x02")) == b"\x01\x02"

@@ -651,4 +651,4 @@ class TestCancel:
 
         async with running(flow) as peer:
             failure = peer.change("fail_step").failure
-            assert (failure.type, failure.non_retryable, failure.details.json) == ("CardDeclined", True, '{"code": 5}')
+            assert (failure.type, failure.non_retryable, failure.details.json) == ("CardDeclined", True, '{"code":5}')

@@ -99,6 +99,8 @@ class Session:
         self.log = options.log
         self._options = options
         self._capacity = options.capacity
+        self._hello_capacity = 0
+        """What the last Hello said."""
         self._sender = Sender(ports.defer)
         self._leases = Leases(self)
         self._comeback = Reconnect(ports)
@@ -231,6 +233,7 @@ class Session:
         self._stream = stream
         self._pulse.opened()
         options = self._options
+        self._hello_capacity = 0 if self._draining else self._capacity
         hello = Hello(
             protocol_version=frames.PROTOCOL_VERSION,
             worker_instance_id=options.instance_id,
@@ -240,7 +243,7 @@ class Session:
             namespace=options.namespace,
             queues=options.queues,
             workflows=options.bodies,
-            capacity=0 if self._draining else self._capacity,
+            capacity=self._hello_capacity,
             resume=self._resume,
             held=self._leases.held(),
         )
@@ -297,6 +300,8 @@ class Session:
         self._pulse.welcomed(welcome.settings)
         if self._draining and self._stream is not None:
             self._stream.send(frames.drain_frame())
+        elif self._capacity != self._hello_capacity and self._stream is not None:
+            self._stream.send(frames.capacity_frame(self._capacity))
 
     def _assigned(self, assign: Assign) -> None:
         for assignment in assign.assignments:

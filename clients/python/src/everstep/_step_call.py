@@ -95,7 +95,10 @@ class StepCall:
         self.run.submit([change], size, OpHandlers(applied=applied, refused=refused))
 
     def _start_change(self, attempt: int) -> tuple[Change, int]:
-        payload, size = self.run.encode(self.input, lambda: f"the input of step {self.step_key}")
+        payload: Payload | None = None
+        size = 0
+        if self.input is not None:
+            payload, size = self.run.encode(self.input, lambda: f"the input of step {self.step_key}")
         timed = self.timeout_ms is not None
         change = frames.start_step(
             self.step_key,

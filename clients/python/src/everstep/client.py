@@ -20,7 +20,7 @@ from ._gen.event_pb2 import Event
 from ._gen.run_service_pb2_grpc import RunServiceStub
 from ._io_thread import IoThread
 from ._ports import system_new_id
-from .codec import JsonCodec, PayloadCodec, encode_payload
+from .codec import JsonCodec, PayloadCodec, encode_optional, encode_payload
 from .durations import Duration, milliseconds_of, seconds_of
 from .errors import CancelledError, FailureInfo, ResultTimeoutError, RunFailedError, RunTerminatedError
 from .failure import to_error, to_failure
@@ -154,7 +154,7 @@ class Client:
             run_id=run_id or system_new_id(),
             run_key=run_key,
             queue=queue,
-            input=encode_payload(self._codec, input),
+            input=encode_optional(self._codec, input),
             priority=priority,
             start_delay_ms=milliseconds_of("start_delay", start_delay),
             run_timeout_ms=milliseconds_of("run_timeout", run_timeout),
@@ -225,7 +225,7 @@ class Client:
             namespace=self._namespace,
             run_id=run_id,
             name=name,
-            payload=encode_payload(self._codec, payload),
+            payload=encode_optional(self._codec, payload),
             request_id=request_id or system_new_id(),
         )
         signal_id: int = (await self._call("SignalRun", request)).signal_id

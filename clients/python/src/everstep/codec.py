@@ -24,7 +24,7 @@ class EncodedPayload:
 class PayloadCodec(Protocol):
     """Turns values into payloads and back: the place for encryption, compression or another format.
 
-    ``None`` is "no value" and never reaches a codec. Called on the loop that the worker was started on.
+    Called on the loop that the worker was started on.
     """
 
     def encode(self, value: Any) -> EncodedPayload: ...
@@ -46,9 +46,13 @@ class JsonCodec:
         return json.loads(payload.json) if payload.json is not None else payload.data
 
 
+def encode_optional(codec: PayloadCodec, value: Any) -> payload_pb2.Payload | None:
+    """For what may be left out: None is no payload."""
+    return None if value is None else encode_payload(codec, value)
+
+
 def encode_payload(codec: PayloadCodec, value: Any) -> payload_pb2.Payload | None:
-    if value is None:
-        return None
+    """None is a value, JSON's null by default. A codec that gives neither JSON nor bytes makes no payload."""
     try:
         encoded = codec.encode(value)
         if encoded.json is not None:

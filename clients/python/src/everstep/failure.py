@@ -177,7 +177,8 @@ def _json_or_none(value: Any) -> str | None:
     if value is None or callable(value):
         return None
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text.encode()  # half a surrogate pair is no text
     except (TypeError, ValueError, RecursionError):
         return None  # the message still says what happened
     return text if len(text) <= limits.FAILURE_MESSAGE_BYTES_MAX else None
