@@ -28,3 +28,9 @@ export function pythonEnvironment(root: string): string {
   writeFileSync(mark, wanted);
   return python;
 }
+
+// As a program: makes it and prints its interpreter; without a Python it fails and says nothing.
+if (import.meta.main) {
+  if (hasPython()) console.log(pythonEnvironment(join(import.meta.dirname, "..")));
+  else process.exitCode = 1;
+}

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const goWorker = join(import.meta.dirname, "..", "..", ".cache", "bench", "run5-worker-go");
+const root = join(import.meta.dirname, "..", "..");
+const goWorker = join(root, ".cache", "bench", "run5-worker-go");
 
 /**
  * Five-step workers of the SDKs, each started with the server's URL and its capacity. A worker serves workflow `bench`,
@@ -15,6 +16,10 @@ const commands: Record<string, { command: string[]; folder?: string; build?: { c
     go: {
       command: [goWorker],
       build: { command: ["go", "build", "-o", goWorker, "."], folder: join(import.meta.dirname, "run5-worker-go") },
+    },
+    python: {
+      command: [join(root, ".cache", "python", "bin", "python"), join(import.meta.dirname, "run5_worker.py")],
+      build: { command: [process.execPath, join("scripts", "python-environment.ts")], folder: root },
     },
   };
 

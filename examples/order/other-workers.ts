@@ -13,7 +13,8 @@ interface OtherLanguage {
   readonly command: readonly string[];
 }
 
-const cache = join(import.meta.dirname, "..", "..", ".cache", "examples");
+const root = join(import.meta.dirname, "..", "..");
+const cache = join(root, ".cache", "examples");
 const goWorker = join(cache, "order-go-worker");
 
 const languages: readonly OtherLanguage[] = [
@@ -21,6 +22,11 @@ const languages: readonly OtherLanguage[] = [
     name: "Go",
     prepare: { command: ["go", "build", "-o", goWorker, "."], folder: join(import.meta.dirname, "go-worker") },
     command: [goWorker],
+  },
+  {
+    name: "Python",
+    prepare: { command: [process.execPath, join("scripts", "python-environment.ts")], folder: root },
+    command: [join(root, ".cache", "python", "bin", "python"), join(import.meta.dirname, "python-worker", "main.py")],
   },
 ];
 
@@ -66,7 +72,7 @@ async function prepared(
     child.once("close", resolve);
     child.once("error", () => resolve(null));
   });
-  if (code !== 0 && code !== null) console.error(`${command.join(" ")}: ${said}`);
+  if (code !== 0 && code !== null && said !== "") console.error(`${command.join(" ")}: ${said}`);
   return code === 0;
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { Client } from "../../clients/typescript/src/index.ts";
+import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 import { goEnvironment } from "../support/go-module.ts";
 import { has } from "../support/tools.ts";
 import { MainJob, root } from "./main-job.ts";
@@ -13,6 +14,7 @@ const hasGo = has("go");
 
 // A first build takes longer than the job waits for it.
 beforeAll(async () => {
+  if (hasPython()) pythonEnvironment(root);
   if (!hasGo) return;
   const goWorker = join(root, "examples", "order", "go-worker");
   await promisify(execFile)("go", ["build", "-o", "/dev/null", "."], { cwd: goWorker, env: goEnvironment });
@@ -87,7 +89,8 @@ test(`an order goes through as told, although its worker is killed in the middle
   expect(job.lines).toContain("all of it went as told");
   expect(job.lines.filter((line) => line.startsWith("  FAILED"))).toEqual([]);
   const sharers = job.lines.flatMap((line) => /^ {2}(\w+) +weighed 4$/.exec(line)?.[1] ?? []);
-  expect(sharers).toEqual(expect.arrayContaining(hasGo ? ["TypeScript", "Go"] : []));
+  const others = [...(hasGo ? ["Go"] : []), ...(hasPython() ? ["Python"] : [])];
+  expect(sharers).toEqual(expect.arrayContaining(others.length > 0 ? ["TypeScript", ...others] : []));
   expect(job.lines.filter((line) => line.startsWith("  ok "))).toHaveLength(sharers.length > 0 ? 8 : 7);
   expect({ processes: job.hasProcesses(), files: job.leftFiles() }).toEqual({ processes: false, files: [] });
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 import { GoModule } from "../support/go-module.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
 import { testWith } from "../support/tools.ts";
@@ -67,6 +68,20 @@ describe("README", () => {
       } finally {
         module.remove();
       }
+    },
+    240_000,
+  );
+
+  test.skipIf(!hasPython() && process.env.CI !== "true")(
+    "the first workflow in Python runs, with the package installed",
+    async () => {
+      const [code] = blocks("A first workflow", "python");
+      const file = join(folder, "hello.py");
+      writeFileSync(file, code!);
+      const { stdout } = await run(pythonEnvironment(root), [file], {
+        env: { ...process.env, EVERSTEP_ADDRESS: server.url },
+      });
+      expect(stdout).toBe("{'card': 'card: Hello Ada', 'mail': 'mail: Hello Ada', 'answer': 'fine, thanks'}\n");
     },
     240_000,
   );

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 
 export const root = join(import.meta.dirname, "..", "..");
 
@@ -54,19 +55,9 @@ function prepareGo(): Driver | Missing {
 
 function preparePython(): Driver | Missing {
   const language = "python";
-  const folder = join(root, "clients", "python");
-  const driver = join(root, sources.python);
   if (!hasDriver(language)) return { language, why: "clients/python has no driver" };
-  const python = process.env.WIRE_PYTHON ?? "python3";
-  if (!succeeds(root, [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"])) {
-    return { language, why: "no python3 of 3.11 or newer here" };
-  }
-  const environment = join(root, ".cache", "python");
-  const inside = join(environment, "bin", "python");
-  if (!existsSync(inside)) run(root, [python, "-m", "venv", environment]);
-  if (!succeeds(root, [inside, "-c", "import everstep"]))
-    run(root, [inside, "-m", "pip", "install", "--quiet", "-e", folder]);
-  return { language, command: [inside, driver] };
+  if (!hasPython()) return { language, why: "no python3 of 3.11 or newer here" };
+  return { language, command: [pythonEnvironment(root), join(root, sources.python)] };
 }
 
 function succeeds(cwd: string, [command, ...args]: string[]): boolean {

@@ -27,7 +27,8 @@ _OPTIONS = [
     ("grpc.http2.max_pings_without_data", 0),
     # Our own back-off decides when to come back, so the channel must be ready to try.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # In spite of its name: how long an attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", limits.WELCOME_TIMEOUT_MS),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_retries", 0),
     # Else a new channel would share the connection that it is to replace.
