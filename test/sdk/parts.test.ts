@@ -1,3 +1,5 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { mayRepeat } from "../../clients/typescript/src/calls.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fullJitterMs, reconnectBackoff } from "../../clients/typescript/src/backoff.ts";
@@ -148,4 +150,10 @@ test("retry options become a policy; at most once means one attempt unless the c
     backoff: BackoffKind.LISTED,
     delaysMs: [1n, 3n],
   });
+});
+
+test("a call whose connection is gone is repeated, one that was refused is not", () => {
+  expect(mayRepeat(new ConnectError("stream closed with error code CANCEL", Code.Canceled))).toBe(true);
+  expect(mayRepeat(new ConnectError("nobody listens", Code.Unavailable))).toBe(true);
+  expect(mayRepeat(new ConnectError("no such run", Code.NotFound))).toBe(false);
 });

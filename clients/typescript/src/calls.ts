@@ -35,9 +35,13 @@ export async function callWithRetry<T>(
   }
 }
 
-/** Whether the same call may succeed a moment later. */
+/**
+ * Whether the same call may succeed a moment later. A call whose connection is gone ends as CANCELED, too: callers look at
+ * their own signal first.
+ */
 export function mayRepeat(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
+  if (error.code === Code.Canceled) return true;
   if (error.code === Code.Unavailable || error.code === Code.Aborted)
     return reasonOf(error)?.reason !== "REQUEST_CONFLICT";
   return error.code === Code.ResourceExhausted && reasonOf(error)?.reason === "BUSY";
