@@ -76,7 +76,7 @@ class Context {
     await this.#processes.get(who)?.end();
     const started = new DriverProcess(driver, who, address, options, this.#transcript);
     this.#processes.set(who, started);
-    await started.fact({ fact: "ready", language: driver.language });
+    await started.fact({ fact: "ready", language: driver.language === "" ? "*" : driver.language });
   }
 
   finish(): void {
