@@ -91,7 +91,11 @@ export const hellosPerSecondMax = 300;
 
 /** What may wait for one session to read: beyond it the stream is cut, the session goes on. */
 export const outboxItemsMax = 65_536;
-export const outboxBytesMax = 16 * MiB;
+export const outboxBytesMax = 64 * MiB;
+/** Above this assignments and notices stay in the file until the stream has taken some: enough to keep it busy. */
+export const outboxFeedBytes = 1 * MiB;
+/** Open signals in an assignment itself; those behind follow as notices, so that no message grows with them. */
+export const assignmentSignalBytes = 1 * MiB;
 /** Assignments that may wait in an outbox: more would only age there while another worker has room. */
 export const outboxAssignmentsMax = 256;
 /** A stream that takes nothing for this long is cut off. */

@@ -141,6 +141,7 @@ function collect(kernel: Kernel, lease: LiveLease, plan: GrantPlan, done: (assig
   let bytes = 0;
   let cut = false;
   giveAssignment(kernel, lease, plan, {
+    signalBytesMax: journalBytesMax / 2,
     assign(first, firstBytes) {
       assignment = first;
       journal.push(...first.journal);

@@ -45,12 +45,11 @@ export function handleOf(lease: LiveLease): LeaseHandle {
 interface Collected {
   input: RunEvent["payload"];
   journal: JournalEntry[];
-  openSignals: SignalView[];
   bytes: number;
 }
 
-/** Collects what counts out of pages of events, in order. */
-function createCollector(kernel: Kernel, lease: LiveLease, plan: GrantPlan) {
+/** Collects what counts out of pages of events, in order, in parts that one frame can carry. */
+function createCollector(kernel: Kernel, lease: LiveLease, plan: GrantPlan, signalBytesMax: number) {
   const signalPayloads = new Map<number, RunEvent["payload"]>();
   const { steps } = lease.entry.state;
   const context: JournalContext = {
@@ -59,16 +58,18 @@ function createCollector(kernel: Kernel, lease: LiveLease, plan: GrantPlan) {
     firstStartedAtMs: (stepKey) => steps.get(stepKey)?.firstStartedAtMs ?? 0,
     signalName: (stepKey) => steps.get(stepKey)?.signalName ?? "",
   };
-  let collected: Collected = { input: undefined, journal: [], openSignals: [], bytes: 0 };
+  const parts: Collected[] = [];
+  let collected: Collected = { input: undefined, journal: [], bytes: 0 };
+  function seal(): void {
+    parts.push(collected);
+    collected = { input: undefined, journal: [], bytes: 0 };
+  }
   return {
     add(event: RunEvent): void {
       if (event.seq > plan.grantedSeq) return;
       if (event.type === "RunCreated") collected.input = event.payload;
-      if (event.type === "SignalReceived") {
-        if (plan.openSignals.has(event.seq)) {
-          collected.openSignals.push(signalView(event));
-          collected.bytes += payloadBytes(event.payload);
-        } else if (plan.consumedSignals.has(event.seq)) signalPayloads.set(event.seq, event.payload);
+      if (event.type === "SignalReceived" && plan.consumedSignals.has(event.seq)) {
+        signalPayloads.set(event.seq, event.payload);
       }
       if (plan.journal?.has(event.seq) !== true) return;
       const entry = journalEntry(event, context);
@@ -79,38 +80,41 @@ function createCollector(kernel: Kernel, lease: LiveLease, plan: GrantPlan) {
         collected.bytes += payloadBytes(entry.payload);
         signalPayloads.delete(entry.signalSeq);
       }
+      if (collected.bytes >= journalChunkBytesMax) seal();
     },
-    takeCollected(): Collected {
-      const taken = collected;
-      collected = { input: undefined, journal: [], openSignals: [], bytes: 0 };
-      return taken;
+    /** The parts so far; at least one, which may be empty. */
+    takeParts(): Collected[] {
+      if (collected.journal.length > 0 || collected.input !== undefined || parts.length === 0) seal();
+      return parts.splice(0);
     },
-  };
-}
-
-function assignmentOf(lease: LiveLease, plan: GrantPlan, part: Collected, continues: boolean): Assignment {
-  const { state } = lease.entry;
-  return {
-    lease: handleOf(lease),
-    namespace: lease.namespace,
-    workflow: state.workflow,
-    queue: state.queue,
-    runKey: state.runKey,
-    input: part.input,
-    leaseTtlMs: lease.ttlMs,
-    journal: part.journal,
-    journalContinues: continues,
-    openSignals: part.openSignals,
-    journalThrough: plan.grantedSeq,
-    cancelRequested: plan.cancelRequested,
-    deliveries: plan.deliveries,
-    createdAtMs: state.createdAtMs,
+    /** The open signals that fit, and the seq up to which nothing is left out. */
+    openSignals(): { signals: SignalView[]; throughSeq: number; bytes: number } {
+      const signals: SignalView[] = [];
+      let bytes = 0;
+      for (const seq of plan.openSignals) {
+        const event =
+          plan.fresh?.[seq - 1] ??
+          kernel.store.readEvents(lease.entry.state.runNo, {
+            afterSeq: seq - 1,
+            limit: 1,
+            bytesMax: Number.MAX_SAFE_INTEGER,
+          })[0];
+        if (event?.type !== "SignalReceived") throw new Error(`signal ${seq} of ${lease.runId} is not in its history`);
+        if (bytes + event.bytes > signalBytesMax) return { signals, throughSeq: seq - 1, bytes };
+        bytes += event.bytes;
+        signals.push(signalView(event));
+      }
+      return { signals, throughSeq: plan.grantedSeq, bytes };
+    },
   };
 }
 
 export interface AssignmentSink {
+  /** How many bytes of open signals it can carry; those behind are told as notices. */
+  readonly signalBytesMax: number;
   assign(assignment: Assignment, bytes: number): void;
-  chunk(journal: readonly JournalEntry[], continues: boolean, bytes: number): void;
+  /** Resolves when it was given: at once, or when there is room. */
+  chunk(journal: readonly JournalEntry[], continues: boolean, bytes: number): void | Promise<void>;
   /** Everything was given. */
   complete(): void;
   /** False when nobody wants it any more: the lease ended or its stream is gone. */
@@ -122,34 +126,51 @@ export interface AssignmentSink {
  * once; the others in the query thread, so that a long history delays nobody else's work.
  */
 export function giveAssignment(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sink: AssignmentSink): void {
-  const collector = createCollector(kernel, lease, plan);
-  if (plan.fresh !== undefined) {
-    for (const event of plan.fresh) collector.add(event);
-    const part = collector.takeCollected();
-    sink.assign(assignmentOf(lease, plan, part, false), part.bytes + payloadBytes(part.input));
-    return sink.complete();
-  }
-  const { runNo } = lease.entry.state;
+  const collector = createCollector(kernel, lease, plan, sink.signalBytesMax);
+  const { state } = lease.entry;
   const options = { limit: pageSizeMax, bytesMax: journalChunkBytesMax };
-  const first = kernel.store.readEvents(runNo, { afterSeq: 0, ...options });
-  for (const event of first) collector.add(event);
-  let throughSeq = first.at(-1)?.seq ?? plan.grantedSeq;
-  const continues = throughSeq < plan.grantedSeq;
-  const part = collector.takeCollected();
-  sink.assign(assignmentOf(lease, plan, part, continues), part.bytes + payloadBytes(part.input));
-  if (!continues) return sink.complete();
-  const readOn = async () => {
-    while (throughSeq < plan.grantedSeq && sink.wanted()) {
-      const events = await kernel.store.readHistory(runNo, { afterSeq: throughSeq, ...options });
+  const page = plan.fresh ?? kernel.store.readEvents(state.runNo, { afterSeq: 0, ...options });
+  for (const event of page) collector.add(event);
+  let throughSeq = plan.fresh === undefined ? (page.at(-1)?.seq ?? plan.grantedSeq) : plan.grantedSeq;
+  let parts = collector.takeParts();
+  const first = parts.shift() as Collected;
+  const open = collector.openSignals();
+  const more = () => parts.length > 0 || throughSeq < plan.grantedSeq;
+  const assignment: Assignment = {
+    lease: handleOf(lease),
+    namespace: lease.namespace,
+    workflow: state.workflow,
+    queue: state.queue,
+    runKey: state.runKey,
+    input: first.input,
+    leaseTtlMs: lease.ttlMs,
+    journal: first.journal,
+    journalContinues: more(),
+    openSignals: open.signals,
+    journalThrough: open.throughSeq,
+    cancelRequested: plan.cancelRequested,
+    deliveries: plan.deliveries,
+    createdAtMs: state.createdAtMs,
+  };
+  sink.assign(assignment, first.bytes + open.bytes + payloadBytes(first.input));
+  if (!assignment.journalContinues) return sink.complete();
+  const giveOn = async () => {
+    while (more() && sink.wanted()) {
+      const part = parts.shift();
+      if (part !== undefined) {
+        await sink.chunk(part.journal, more(), part.bytes);
+        continue;
+      }
+      const events = await kernel.store.readHistory(state.runNo, { afterSeq: throughSeq, ...options });
       const last = events.at(-1);
-      if (last === undefined) throw new Error(`history of run number ${runNo} ends at ${throughSeq}`);
+      if (last === undefined) throw new Error(`history of run number ${state.runNo} ends at ${throughSeq}`);
       for (const event of events) collector.add(event);
       throughSeq = last.seq;
-      if (!sink.wanted()) return;
-      const next = collector.takeCollected();
-      sink.chunk(next.journal, throughSeq < plan.grantedSeq, next.bytes);
+      parts = collector.takeParts();
     }
     sink.complete();
   };
-  readOn().catch((error: unknown) => kernel.log.error({ err: error, runNo }, "a journal could not be read to its end"));
+  giveOn().catch((error: unknown) =>
+    kernel.log.error({ err: error, runId: lease.runId }, "a journal could not be read to its end"),
+  );
 }

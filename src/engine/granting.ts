@@ -92,7 +92,7 @@ export function liveLease(entry: RunEntry, expiresAtMs: number): LiveLease {
     ending: false,
     endReason: undefined,
     handed: false,
-    heldNotices: undefined,
+    catchingUp: false,
     taker: undefined,
     expiresAtMs,
     refusedOpId: 0,
@@ -123,8 +123,7 @@ export function leaseHooks(kernel: () => Kernel): RecorderHooks {
     notice(lease: LiveLease, event: RunEvent) {
       const notice = noticeOf(event, lease.leaseId, kernel().time.nowMs());
       if (notice === undefined || lease.taker === undefined || lease.ending) return;
-      if (lease.heldNotices !== undefined) lease.heldNotices.push(notice);
-      else lease.taker.notice(lease, notice);
+      lease.taker.notice(lease, notice);
     },
   };
 }

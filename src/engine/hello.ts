@@ -1,11 +1,9 @@
 import { sessionIntervals } from "./kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Hello, ServerFrame, Verdict } from "./frames.ts";
-import { noticeOf } from "./journal.ts";
 import type { LiveLease } from "./leases.ts";
-import { frameBytes } from "./outbox.ts";
-import type { Session, Stream } from "./session.ts";
-import { frameOpsMax, pageSizeMax } from "../limits.ts";
+import type { Session } from "./session.ts";
+import { frameOpsMax } from "../limits.ts";
 
 // What a Hello settles: which leases the worker keeps, and which of its own it has forgotten. `held` is complete, so
 // a lease of the same worker instance that it does not list is nobody's and ends at once.
@@ -39,7 +37,7 @@ export function adoptHeld(
     session.leases.add(lease);
     lease.phase = "held";
     lease.handed = true;
-    lease.heldNotices = undefined;
+    lease.catchingUp = false;
     lease.refusedOpId = lastRefusedOpId;
     lease.cancelAccept?.();
     lease.cancelAccept = undefined;
@@ -83,32 +81,4 @@ export function welcome(kernel: Kernel, session: Session, resumed: boolean, verd
     settings: { leaseTtlMs, beatIntervalMs, watchdogMs, acceptTimeoutMs, payloadBytesMax, frameOpsMax },
     verdicts,
   };
-}
-
-/** Notices that the worker has missed, read from the history behind what it has seen. */
-export function pushMissedNotices(
-  kernel: Kernel,
-  session: Session,
-  stream: Stream,
-  kept: ReadonlyMap<LiveLease, number>,
-): void {
-  const nowMs = kernel.time.nowMs();
-  for (const [lease, noticesSeen] of kept) {
-    if (lease.lastNoticeSeq <= noticesSeen) continue;
-    let afterSeq = Math.max(noticesSeen, lease.grantedSeq);
-    while (session.stream === stream && !lease.ending) {
-      const events = kernel.store.readEvents(lease.entry.state.runNo, {
-        afterSeq,
-        limit: pageSizeMax,
-        bytesMax: 1024 * 1024,
-      });
-      for (const event of events) {
-        const notice = noticeOf(event, lease.leaseId, nowMs);
-        if (notice !== undefined) session.push({ kind: "notice", notice }, "urgent", frameBytes + event.bytes);
-      }
-      const last = events.at(-1);
-      if (last === undefined || last.seq >= lease.lastNoticeSeq) break;
-      afterSeq = last.seq;
-    }
-  }
 }

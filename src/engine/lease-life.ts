@@ -27,9 +27,10 @@ export function createLeaseLife(kernel: Kernel): LeaseLife {
     lease.cancelAlarm = undefined;
     if (kernel.leases.get(lease.leaseId) !== lease) return;
     if (clock.elapsedMs() < lease.expiresAtMs) return watch(lease);
-    const reason = lease.phase === "orphaned" ? "RESTART" : "EXPIRED";
+    const unread = lease.phase === "offered" && !lease.handed;
+    const reason = lease.phase === "orphaned" ? "RESTART" : unread ? "UNDELIVERED" : "EXPIRED";
     end(lease, reason, {
-      uncounted: reason === "RESTART",
+      uncounted: reason !== "EXPIRED",
       unless: () => clock.elapsedMs() < lease.expiresAtMs,
     });
     // Should the end be refused (a full disk), it is tried again.

@@ -1,5 +1,4 @@
 import type { LeaseEndReason } from "../core/event.ts";
-import type { Notice } from "./frames.ts";
 import type { RunEntry } from "./run-table.ts";
 import type { Taker } from "./takers.ts";
 
@@ -37,8 +36,8 @@ export interface LiveLease {
   endReason: LeaseEndReason | undefined;
   /** True once its Assign went to the transport. */
   handed: boolean;
-  /** Chunks of its journal are still being read: notices wait behind them. */
-  heldNotices: Notice[] | undefined;
+  /** Its assignment or earlier notices are still being given: later notices are read from the file in their turn. */
+  catchingUp: boolean;
   /** Where the ledger finds it by the request_id of its acquire; empty when it had none. */
   requestKey: string;
   /** Takes back the alarm of its offer. */

@@ -12,7 +12,7 @@ export interface Outbox {
   take(bytesMax: number): ServerFrame[];
   /** Removes what waits for this lease in the assign lane; used when it ends before it was handed over. */
   withdraw(leaseId: string): boolean;
-  /** True while the assignment of this lease waits here. */
+  /** True while something of this lease waits in the assign lane. */
   holdsAssignment(leaseId: string): boolean;
   /** Takes no more; what is in may still be taken. */
   seal(): void;
@@ -36,7 +36,8 @@ export function createOutbox(options: {
   let urgent: Waiting[] = [];
   let urgentFrom = 0;
   let assign: Waiting[] = [];
-  const assigned = new Set<string>();
+  /** Frames of each lease in the assign lane. */
+  const assigned = new Map<string, number>();
   let bytes = 0;
   let sealed = false;
   let announced = false;
@@ -46,7 +47,8 @@ export function createOutbox(options: {
       if (sealed) return;
       bytes += frameBytes;
       (lane === "urgent" ? urgent : assign).push({ frame, bytes: frameBytes });
-      if (frame.kind === "assign") assigned.add(frame.assignment.lease.leaseId);
+      const leaseId = lane === "assign" ? leaseOf(frame) : undefined;
+      if (leaseId !== undefined) assigned.set(leaseId, (assigned.get(leaseId) ?? 0) + 1);
       if (announced) return;
       announced = true;
       options.onReady();
@@ -68,9 +70,12 @@ export function createOutbox(options: {
         const next = assign[fromAssign++] as Waiting;
         taken += next.bytes;
         frames.push(next.frame);
-        if (next.frame.kind !== "assign") continue;
-        assigned.delete(next.frame.assignment.lease.leaseId);
-        options.onHanded(next.frame.assignment.lease.leaseId);
+        const leaseId = leaseOf(next.frame);
+        if (leaseId === undefined) continue;
+        const left = (assigned.get(leaseId) ?? 1) - 1;
+        if (left === 0) assigned.delete(leaseId);
+        else assigned.set(leaseId, left);
+        if (next.frame.kind === "assign") options.onHanded(leaseId);
       }
       if (fromAssign > 0) assign = fromAssign === assign.length ? [] : assign.slice(fromAssign);
       bytes -= taken;

@@ -1,9 +1,20 @@
 import type { LeaseEndReason } from "../core/event.ts";
 import { payloadBytes } from "../core/payload.ts";
-import { outboxAssignmentsMax, outboxBytesMax, outboxItemsMax, outboxStallMs, unacceptedMax } from "../limits.ts";
+import {
+  assignmentSignalBytes,
+  journalChunkBytesMax,
+  outboxAssignmentsMax,
+  outboxBytesMax,
+  outboxItemsMax,
+  outboxStallMs,
+  pageSizeMax,
+  unacceptedMax,
+} from "../limits.ts";
 import type { StreamSink } from "./api.ts";
 import { type GrantPlan, giveAssignment } from "./assignment.ts";
+import { createFeed, type Feed } from "./feed.ts";
 import type { GoAwayReason, LostLease, Notice, ServerFrame } from "./frames.ts";
+import { noticeOf } from "./journal.ts";
 import { type Kernel, sessionIntervals } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { createOutbox, frameBytes, type Lane, type Outbox } from "./outbox.ts";
@@ -20,6 +31,7 @@ import type { Group, Taker } from "./takers.ts";
 /** One stream, with what waits for it to be read. */
 export interface Stream {
   readonly outbox: Outbox;
+  readonly feed: Feed;
   readonly sink: StreamSink;
   lastFrameAtMs: number;
   lastTakenAtMs: number;
@@ -28,8 +40,10 @@ export interface Stream {
 
 export function createStream(kernel: Kernel, sink: StreamSink, onHanded: (leaseId: string) => void): Stream {
   const nowMs = kernel.clock.elapsedMs();
+  const outbox = createOutbox({ onHanded, onReady: () => sink.wake() });
   return {
-    outbox: createOutbox({ onHanded, onReady: () => sink.wake() }),
+    outbox,
+    feed: createFeed(outbox),
     sink,
     lastFrameAtMs: nowMs,
     lastTakenAtMs: nowMs,
@@ -90,7 +104,7 @@ export class Session implements Taker {
   assignable(): boolean {
     const { stream } = this;
     if (this.phase !== "active" || stream === undefined || this.strikes >= unacceptedMax) return false;
-    return stream.outbox.assignments < outboxAssignmentsMax;
+    return stream.outbox.assignments < outboxAssignmentsMax && stream.feed.open;
   }
 
   push(frame: ServerFrame, lane: Lane = "urgent", bytes = frameBytes): void {
@@ -127,19 +141,60 @@ export class Session implements Taker {
   deliver(lease: LiveLease, plan: GrantPlan): boolean {
     const { stream } = this;
     if (stream === undefined || stream.ended || this.phase !== "active") return false;
-    lease.heldNotices = [];
-    giveAssignment(this.kernel, lease, plan, {
-      assign: (assignment, bytes) => this.push({ kind: "assign", assignment }, "assign", frameBytes + bytes),
-      chunk: (journal, continues, bytes) =>
-        this.push({ kind: "journalChunk", leaseId: lease.leaseId, journal, continues }, "assign", frameBytes + bytes),
-      complete: () => {
-        const held = lease.heldNotices ?? [];
-        lease.heldNotices = undefined;
-        for (const notice of held) this.notice(lease, notice);
-      },
-      wanted: () => !lease.ending && this.stream === stream,
-    });
+    lease.catchingUp = true;
+    // What has to wait is read from the file in its turn, not kept in memory.
+    const due = stream.feed.open ? plan : { ...plan, fresh: undefined };
+    stream.feed.whenRoom(() => this.give(stream, lease, due));
     return true;
+  }
+
+  private give(stream: Stream, lease: LiveLease, plan: GrantPlan): void {
+    const wanted = () => !lease.ending && this.stream === stream;
+    if (!wanted()) return;
+    let throughSeq = plan.grantedSeq;
+    giveAssignment(this.kernel, lease, plan, {
+      signalBytesMax: assignmentSignalBytes,
+      assign: (assignment, bytes) => {
+        throughSeq = assignment.journalThrough;
+        this.push({ kind: "assign", assignment }, "assign", frameBytes + bytes);
+      },
+      chunk: (journal, continues, bytes) =>
+        new Promise<void>((given) => {
+          stream.feed.whenRoom(() => {
+            const frame: ServerFrame = { kind: "journalChunk", leaseId: lease.leaseId, journal, continues };
+            if (wanted()) this.push(frame, "assign", frameBytes + bytes);
+            given();
+          });
+        }),
+      complete: () => {
+        if (wanted()) this.catchUp(stream, lease, throughSeq);
+      },
+      wanted,
+    });
+  }
+
+  /**
+   * Gives the notices behind `afterSeq`, from the file, as fast as the stream takes them. Up to the grant these are the
+   * open signals that found no room in the assignment. One that is being told just now may come twice: its seq tells.
+   */
+  catchUp(stream: Stream, lease: LiveLease, afterSeq: number): void {
+    const throughSeq = Math.max(lease.lastNoticeSeq, lease.grantedSeq);
+    lease.catchingUp = afterSeq < throughSeq;
+    if (!lease.catchingUp) return;
+    stream.feed.whenRoom(() => {
+      if (lease.ending || this.stream !== stream) return;
+      const { state } = lease.entry;
+      const page = { afterSeq, limit: pageSizeMax, bytesMax: journalChunkBytesMax };
+      const events = this.kernel.store.readEvents(state.runNo, page);
+      const last = events.at(-1);
+      lease.catchingUp = false;
+      for (const event of events) {
+        if (event.seq <= lease.grantedSeq && !state.signals.some(({ seq }) => seq === event.seq)) continue;
+        const notice = noticeOf(event, lease.leaseId, this.kernel.time.nowMs());
+        if (notice !== undefined) this.pushNotice(lease, notice);
+      }
+      if (last !== undefined) this.catchUp(stream, lease, last.seq);
+    });
   }
 
   /** Its Assign went to the transport: from now on the worker has the accept timeout to answer. */
@@ -176,6 +231,13 @@ export class Session implements Taker {
   }
 
   notice(lease: LiveLease, notice: Notice): void {
+    const { stream } = this;
+    if (stream === undefined || lease.catchingUp) return;
+    if (stream.feed.open) this.pushNotice(lease, notice);
+    else this.catchUp(stream, lease, notice.seq - 1);
+  }
+
+  private pushNotice(lease: LiveLease, notice: Notice): void {
     const { what } = notice;
     const bytes = what.kind === "signal" ? payloadBytes(what.signal.payload) : 0;
     const behind = this.stream?.outbox.holdsAssignment(lease.leaseId) === true;
@@ -184,7 +246,9 @@ export class Session implements Taker {
 
   ended(lease: LiveLease, reason: LeaseEndReason, byHolder: boolean): void {
     if (byHolder || this.stream === undefined) return;
-    if (this.stream.outbox.withdraw(lease.leaseId) && !lease.handed) return;
+    this.stream.outbox.withdraw(lease.leaseId);
+    // What never left is not known to the worker.
+    if (!lease.handed) return;
     this.revoke({ leaseId: lease.leaseId, reason });
   }
 

@@ -1,8 +1,9 @@
 import { type Refusal, refuse } from "../core/errors.ts";
+import { payloadBytes } from "../core/payload.ts";
 import { helloTimeoutMs, hellosPerSecondMax, sessionLinesMax, sessionsMax } from "../limits.ts";
 import type { SessionHandle, StreamSink } from "./api.ts";
-import type { Hello, LeaseHandle, OpOutcome, ServerFrame } from "./frames.ts";
-import { adoptHeld, endUnlisted, giveUp, pushMissedNotices, welcome } from "./hello.ts";
+import type { Hello, LeaseHandle, OpOutcome, ResolvedNote, ServerFrame } from "./frames.ts";
+import { adoptHeld, endUnlisted, giveUp, welcome } from "./hello.ts";
 import { type Kernel, sessionIntervals } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { submitInvalidOp, submitOp } from "./ops.ts";
@@ -160,7 +161,7 @@ export function createSessions(kernel: Kernel): Sessions {
     }
     function answerOp(opId: number, leaseId: string): (outcome: OpOutcome) => void {
       return (outcome) => {
-        const bytes = outcome.kind === "applied" && outcome.notes.length > 0 ? frameBytes + 256 : frameBytes;
+        const bytes = frameBytes + (outcome.kind === "applied" ? noteBytes(outcome.notes) : 0);
         const frame: ServerFrame = { kind: "opResult", result: { opId, leaseId, outcome } };
         if (session?.stream === stream) session.push(frame, "urgent", bytes);
       };
@@ -207,7 +208,7 @@ export function createSessions(kernel: Kernel): Sessions {
             transaction.after(() => {
               if (now.stream !== stream) return;
               now.push(frame);
-              pushMissedNotices(kernel, now, stream, kept);
+              for (const [lease, noticesSeen] of kept) now.catchUp(stream, lease, noticesSeen);
               const waiting = backlog;
               backlog = [];
               for (const run of waiting) if (now.stream === stream) run(now);
@@ -313,10 +314,11 @@ export function createSessions(kernel: Kernel): Sessions {
         session?.detach(stream);
       },
       take(bytesMax) {
-        const before = stream.outbox.assignments;
         const frames = stream.outbox.take(bytesMax);
         stream.lastTakenAtMs = kernel.clock.elapsedMs();
-        if (session !== undefined && session.bucket < 0 && before > stream.outbox.assignments) session.roomChanged();
+        if (frames.length === 0) return frames;
+        stream.feed.pump();
+        if (session !== undefined && session.bucket < 0) session.roomChanged();
         return frames;
       },
     };
@@ -340,4 +342,15 @@ export function createSessions(kernel: Kernel): Sessions {
       return byInstance.size;
     },
   };
+}
+
+/** Payloads count: a result may carry one for each of its changes. */
+function noteBytes(notes: readonly ResolvedNote[]): number {
+  let bytes = 0;
+  for (const note of notes) {
+    bytes += frameBytes;
+    if (note.kind === "signal") bytes += payloadBytes(note.payload);
+    else if (note.kind === "stored") bytes += payloadBytes(note.output);
+  }
+  return bytes;
 }
