@@ -6,6 +6,9 @@ const MiB = 1024 * KiB;
 /** Commands waiting to be decided. Twice what one commit takes: enough to fill the next one while it runs. */
 export const mailboxLengthMax = 65_536;
 
+/** Bytes of payload in the commands that wait. Four full commits: what is refused here may be sent again. */
+export const mailboxBytesMax = 64 * MiB;
+
 /** Commands decided into one commit. Larger batches gain little throughput and add latency to everybody in them. */
 export const batchCommandsMax = 4_096;
 

@@ -41,6 +41,7 @@ export type ClaimedOpRequest = Omit<OpRequest, "lease"> & { readonly lease: Leas
 export function submitOp(kernel: Kernel, request: ClaimedOpRequest, answer: (outcome: OpOutcome) => void): void {
   kernel.counters.ops += 1;
   kernel.writer.submit({
+    bytes: carriedBytes(request.changes),
     run(transaction) {
       if (!isClaim(request)) return runOp(kernel, transaction, request as OpRequest, answer);
       const lease = resolveLease(kernel, request.namespace, request.lease);
@@ -52,6 +53,17 @@ export function submitOp(kernel: Kernel, request: ClaimedOpRequest, answer: (out
       answer(refusal);
     },
   });
+}
+
+/** About what it takes in memory while it waits: counted on the hot path, so without looking into the payloads. */
+function carriedBytes(changes: readonly Change[]): number {
+  let bytes = 0;
+  for (const change of changes) {
+    if ("output" in change) bytes += change.output?.data.length ?? 0;
+    else if ("input" in change) bytes += change.input?.data.length ?? 0;
+    else if ("failure" in change) bytes += change.failure.details?.data.length ?? 0;
+  }
+  return bytes;
 }
 
 function isClaim(request: ClaimedOpRequest): request is Omit<OpRequest, "lease"> & { readonly lease: WorkerClaim } {

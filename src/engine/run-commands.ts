@@ -6,6 +6,7 @@ import { corrupt, decideStartRun, isOpen } from "../core/decide-run.ts";
 import type { Accepted } from "../core/decision.ts";
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
 import { createState } from "../core/new-state.ts";
+import { payloadBytes } from "../core/payload.ts";
 import { finalStatuses } from "../core/state.ts";
 import type { RunRef, SignalInfo, StartOutcome, StartRequest } from "./api.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
@@ -24,9 +25,11 @@ function chooseRunId(request: StartRequest): string {
   return `r-${digest.slice(0, 32)}`;
 }
 
-export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T): Promise<T> {
+/** `bytes` is the payload that it carries while it waits. */
+export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T, bytes = 0): Promise<T> {
   return new Promise((resolve, reject) => {
     kernel.writer.submit({
+      bytes,
       run(transaction) {
         const answer = run(transaction);
         transaction.after(() => resolve(answer));
@@ -38,8 +41,12 @@ export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T):
 
 export function startRuns(kernel: Kernel, requests: readonly StartRequest[]): Promise<StartOutcome[]> {
   const named = requests.map((request) => ({ request, runId: chooseRunId(request) }));
-  return submit(kernel, (transaction) =>
-    named.map(({ request, runId }) => startOne(kernel, transaction, request, runId)),
+  let bytes = 0;
+  for (const { input } of requests) bytes += payloadBytes(input);
+  return submit(
+    kernel,
+    (transaction) => named.map(({ request, runId }) => startOne(kernel, transaction, request, runId)),
+    bytes,
   );
 }
 
@@ -80,21 +87,25 @@ export function signalWithStart(
   signal: { readonly name: string; readonly payload: StartRequest["input"]; readonly requestId: string },
 ): Promise<{ ref: RunRef; started: boolean; signalSeq: number }> {
   const chosen = chooseRunId(request);
-  return submit(kernel, (transaction) => {
-    const { namespace, workflow, runKey } = request;
-    let entry = kernel.runs.find(namespace, chosen);
-    if (entry === undefined && runKey !== "") entry = kernel.runKeys.holder(namespace, workflow, runKey);
-    let started = false;
-    if (entry === undefined) {
-      const outcome = startOne(kernel, transaction, request, chosen);
-      if (outcome.kind === "refused") throw new EngineError(outcome);
-      started = true;
-      entry = kernel.runs.get(outcome.runNo) as RunEntry;
-    }
-    const command: RunCommand = { type: "SignalRun", ...signal };
-    const accepted = apply(kernel, transaction, entry, command);
-    return { ref: { namespace, runId: entry.state.runId }, started, signalSeq: signalSeqOf(accepted) };
-  });
+  return submit(
+    kernel,
+    (transaction) => {
+      const { namespace, workflow, runKey } = request;
+      let entry = kernel.runs.find(namespace, chosen);
+      if (entry === undefined && runKey !== "") entry = kernel.runKeys.holder(namespace, workflow, runKey);
+      let started = false;
+      if (entry === undefined) {
+        const outcome = startOne(kernel, transaction, request, chosen);
+        if (outcome.kind === "refused") throw new EngineError(outcome);
+        started = true;
+        entry = kernel.runs.get(outcome.runNo) as RunEntry;
+      }
+      const command: RunCommand = { type: "SignalRun", ...signal };
+      const accepted = apply(kernel, transaction, entry, command);
+      return { ref: { namespace, runId: entry.state.runId }, started, signalSeq: signalSeqOf(accepted) };
+    },
+    payloadBytes(request.input) + payloadBytes(signal.payload),
+  );
 }
 
 export function signalRun(
@@ -102,10 +113,14 @@ export function signalRun(
   ref: RunRef,
   signal: { readonly name: string; readonly payload: StartRequest["input"]; readonly requestId: string },
 ): Promise<{ signalSeq: number; already: boolean }> {
-  return submit(kernel, (transaction) => {
-    const accepted = apply(kernel, transaction, existingRun(kernel, ref), { type: "SignalRun", ...signal });
-    return { signalSeq: signalSeqOf(accepted), already: accepted.already };
-  });
+  return submit(
+    kernel,
+    (transaction) => {
+      const accepted = apply(kernel, transaction, existingRun(kernel, ref), { type: "SignalRun", ...signal });
+      return { signalSeq: signalSeqOf(accepted), already: accepted.already };
+    },
+    payloadBytes(signal.payload),
+  );
 }
 
 function signalSeqOf(accepted: Accepted): number {
@@ -139,7 +154,8 @@ export function commandRun(kernel: Kernel, ref: RunRef, command: RunCommand): Pr
   return submit(kernel, (transaction) => {
     const entry = existingRun(kernel, ref);
     const { state } = entry;
-    if (command.type === "RetryRun" && state.status === "FAILED") {
+    const repeated = command.type === "RetryRun" && state.retryRequests.has(command.requestId);
+    if (command.type === "RetryRun" && state.status === "FAILED" && !repeated) {
       const taken = runKeyTaken(kernel, state.namespace, state.workflow, state.runKey);
       if (taken !== undefined) throw new EngineError(taken);
     }

@@ -15,6 +15,8 @@ import type { Log } from "./telemetry.ts";
 
 /** A piece of work: decides and records. It may run again after a failed commit; it must record after deciding. */
 export interface Work {
+  /** Payload that it carries; absent when it carries none worth counting. */
+  readonly bytes?: number;
   run(transaction: Transaction): void;
   /** Nothing of it is applied. */
   refuse(refusal: Refusal): void;
@@ -62,6 +64,8 @@ export interface Writer {
 interface OpenBatch extends Transaction {
   /** It holds one work that is decided again alone. */
   alone: boolean;
+  /** Payload and detail of its events. */
+  bytes: number;
   readonly works: Work[];
   readonly callbacks: (() => void)[];
 }
@@ -76,12 +80,14 @@ export function createWriter(options: {
     batchCommandsMax: number;
     batchEventsMax: number;
     batchBytesMax: number;
+    mailboxBytesMax: number;
     probeIntervalMs: number;
   };
 }): Writer {
   const { store, clock, log, hooks, limits } = options;
   let mailbox: Work[] = [];
   let mailboxFrom = 0;
+  let mailboxBytes = 0;
   let state: Writer["state"] = "open";
   let durableCommitNo = store.readMeta().commitNo;
   let open = newBatch(durableCommitNo + 1);
@@ -96,6 +102,7 @@ export function createWriter(options: {
     const callbacks: (() => void)[] = [];
     return {
       alone: false,
+      bytes: 0,
       commitNo,
       batch: { commitNo, newestAtMs: 0, events: [], runs: [], deadlines: [] },
       works: [],
@@ -124,13 +131,18 @@ export function createWriter(options: {
   function hasRoom(): boolean {
     const { batch } = open;
     if (alone > 0 || open.alone) return open.works.length === 0 && inFlight === undefined && !writes(open);
-    return open.works.length < limits.batchCommandsMax && batch.events.length < limits.batchEventsMax;
+    return (
+      open.works.length < limits.batchCommandsMax &&
+      batch.events.length < limits.batchEventsMax &&
+      open.bytes < limits.batchBytesMax
+    );
   }
 
   function drain(): void {
     if (state === "stopped") return;
     while (mailboxFrom < mailbox.length && hasRoom()) {
       const work = mailbox[mailboxFrom++] as Work;
+      mailboxBytes -= work.bytes ?? 0;
       decide(work);
     }
     if (mailboxFrom === mailbox.length) {
@@ -147,8 +159,11 @@ export function createWriter(options: {
       open.alone = true;
     }
     open.works.push(work);
+    const { events } = open.batch;
+    const from = events.length;
     try {
       work.run(open);
+      for (let i = from; i < events.length; i++) open.bytes += events[i]?.event.bytes ?? 0;
     } catch (error) {
       open.works.pop();
       const refusal = error instanceof EngineError ? error.refusal : internalError(error);
@@ -246,6 +261,7 @@ export function createWriter(options: {
     const rest = mailbox.slice(mailboxFrom);
     mailbox = [];
     mailboxFrom = 0;
+    mailboxBytes = 0;
     return rest;
   }
   function decideAgainAlone(batch: OpenBatch, message: string): void {
@@ -255,6 +271,7 @@ export function createWriter(options: {
     const works = discard(batch.alone ? [open] : [batch, open]);
     const rest = takeMailbox();
     mailbox = [...works, ...rest];
+    for (const work of mailbox) mailboxBytes += work.bytes ?? 0;
     alone = works.length + stillAlone;
     hooks.rebuild();
     if (batch.alone) {
@@ -300,6 +317,14 @@ export function createWriter(options: {
         work.refuse(refuse("BUSY", `${limits.mailboxLengthMax} commands are waiting`, { retryAfterMs: 100 }));
         return;
       }
+      const bytes = work.bytes ?? 0;
+      // One that is larger than all of the room waits alone.
+      if (bytes > 0 && mailboxBytes > 0 && mailboxBytes + bytes > limits.mailboxBytesMax) {
+        const text = `${mailboxBytes} bytes of commands are waiting, the limit is ${limits.mailboxBytesMax}`;
+        work.refuse(refuse("BUSY", text, { retryAfterMs: 100 }));
+        return;
+      }
+      mailboxBytes += bytes;
       mailbox.push(work);
       schedule();
     },

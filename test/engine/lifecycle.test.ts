@@ -158,3 +158,20 @@ test("ids and keys are taken once", async () => {
   await rig.engine.terminateRun({ namespace: "default", runId: "b" }, { reason: "" });
   expect(await rig.start({ runId: "c", runKey: "k" })).toMatchObject({ kind: "started" });
 });
+
+test("a repeated RetryRun is known, also while another run holds its key", async () => {
+  const rig = new EngineRig();
+  const runId = await rig.started({ runKey: "k" });
+  const ref = { namespace: "default", runId };
+  const fail = async () => {
+    const got = await rig.acquire();
+    await rig.unary(got!.lease, { type: "FailRun", failure: { type: "Fatal", message: "m" }, failedSteps: [] });
+  };
+  await fail();
+  await rig.engine.retryRun(ref, { reason: "", requestId: "q" });
+  await fail();
+  await rig.started({ runKey: "k" });
+  expect(await rig.engine.retryRun(ref, { reason: "", requestId: "q" })).toMatchObject({ status: "FAILED" });
+  const another = rig.engine.retryRun(ref, { reason: "", requestId: "r" });
+  await expect(another).rejects.toMatchObject({ reason: "RUN_KEY_TAKEN" });
+});
