@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { durationMsMax } from "../limits.ts";
 
 const unitMs: Record<string, number> = {
   ns: 1e-6,
@@ -19,7 +20,9 @@ export function parseDuration(text: string): number {
   if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text) {
     throw new InvalidArgumentError(`${JSON.stringify(text)} is no duration; write 200ms, 5s, 1h30m or 2d`);
   }
-  return Math.round(parts.reduce((sum, part) => sum + Number(part[1]) * (unitMs[part[2] as string] as number), 0));
+  const ms = Math.round(parts.reduce((sum, part) => sum + Number(part[1]) * (unitMs[part[2] as string] as number), 0));
+  if (ms > durationMsMax) throw new InvalidArgumentError(`${text} is longer than ${durationMsMax} ms`);
+  return ms;
 }
 
 export function parseInteger(text: string): number {

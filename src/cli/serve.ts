@@ -67,6 +67,9 @@ async function serve(given: ServeOptions, command: Command, dev = false): Promis
   if (options.leaseTtl < leaseTtlMsMin || options.leaseTtl > leaseTtlMsMax) {
     throw new ExitError(exitCodes.usage, `--lease-ttl must lie between ${leaseTtlMsMin} and ${leaseTtlMsMax} ms`);
   }
+  if (options.payloadMax < 1 || options.payloadMax > payloadBytesMax) {
+    throw new ExitError(exitCodes.usage, `--payload-max must lie between 1 and ${payloadBytesMax} bytes`);
+  }
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
     throw new ExitError(exitCodes.usage, "--tls-cert and --tls-key belong together");
   }

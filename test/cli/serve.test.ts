@@ -46,6 +46,8 @@ test("settings that cannot be are usage errors, and no file is made", async () =
     [["--tls-cert", "x"], "--tls-key"],
     [["--listen", "nowhere"], "HOST:PORT"],
     [["--payload-max", "many"], "payload-max"],
+    [["--payload-max", "-1"], "--payload-max"],
+    [["--lease-ttl", "99999999999d"], "longer"],
   ] as const) {
     const said = await everstep(["serve", "--db", db, ...args]);
     expect(said).toMatchObject({ code: 2, out: "" });

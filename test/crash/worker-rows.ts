@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Client, type RunHandle } from "../../clients/typescript/src/index.ts";
 import { FaultProxy, type Weather } from "../support/fault-proxy.ts";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
-import { type KillPoint, killPoints, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
+import { goWorkerPath, type KillPoint, killPoints, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 import { tortureWorker } from "./torture-workflow.ts";
 
@@ -30,6 +30,8 @@ async function overLanes(
   return withRig(
     async (rig) => {
       const tally = new Tally();
+      // Built before anything waits: this process stands still meanwhile.
+      if (sdks.includes("go")) goWorkerPath();
       await rig.serve();
       const client = new Client({ address: rig.url });
       let next = 0;

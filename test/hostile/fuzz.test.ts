@@ -1,0 +1,187 @@
+import http2 from "node:http2";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { InvalidArgumentError } from "commander";
+import { parseDuration, parseInteger, parseListen } from "../../src/cli/duration.ts";
+import { EngineError } from "../../src/core/errors.ts";
+import { createEngine, createServer } from "../../src/index.ts";
+import { decodeToken, encodeToken } from "../../src/server/page-token.ts";
+
+// Whatever comes from outside is a value or a refusal, never a fault of the server. fast-check prints the seed and the
+// path of a failure; both can be given back to it.
+
+let url: string;
+let stop: () => Promise<void>;
+beforeAll(async () => {
+  const engine = await createEngine({ path: ":memory:" });
+  const server = createServer(engine, { port: 0 });
+  ({ url } = await server.listen());
+  stop = async () => {
+    await server.close(100);
+    await engine.stop();
+  };
+});
+afterAll(() => stop());
+
+test("a page token is a place or BAD_PAGE_TOKEN", () => {
+  const mangled = fc
+    .tuple(fc.array(fc.nat(), { maxLength: 3 }), fc.nat({ max: 60 }), fc.string({ maxLength: 3 }))
+    .map(([place, at, text]) => {
+      const token = encodeToken("runs", ...place);
+      return token.slice(0, at) + text + token.slice(at);
+    });
+  const any = fc.oneof(
+    fc.string(),
+    fc.base64String(),
+    mangled,
+    fc.json().map((text) => Buffer.from(text).toString("base64url")),
+  );
+  fc.assert(
+    fc.property(any, (token) => {
+      try {
+        const place = decodeToken("page_token", "runs", token, 1);
+        expect(place === undefined || (place.length === 1 && Number.isSafeInteger(place[0]))).toBe(true);
+      } catch (error) {
+        expect(error).toBeInstanceOf(EngineError);
+        expect((error as EngineError).reason).toBe("BAD_PAGE_TOKEN");
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("what the command line reads is a value or a usage error", () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.stringMatching(/^-?[0-9]{1,20}(ms|s|m|h|d)?$/),
+    fc.stringMatching(/^\[?[0-9a-z:.%-]{0,20}\]?:[0-9]{0,7}$/),
+  );
+  fc.assert(
+    fc.property(text, (value) => {
+      for (const parse of [parseDuration, parseInteger, parseListen]) {
+        try {
+          const parsed = parse(value);
+          const number = typeof parsed === "number" ? parsed : parsed.port;
+          expect(Number.isSafeInteger(number) && (number >= 0 || parse === parseInteger)).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(InvalidArgumentError);
+        }
+      }
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+/** Answers that blame the server. */
+const faults = new Set(["internal", "unknown", "data_loss"]);
+
+test("a JSON body is carried out or refused with a reason", async () => {
+  const methods = [
+    "StartRun",
+    "StartRuns",
+    "SignalRun",
+    "GetRun",
+    "ListRuns",
+    "GetRunHistory",
+    "CancelRun",
+    "RetryRun",
+    "WaitRun",
+  ];
+  const lease = ["AcquireLease", "CompleteStep", "SuspendRun", "CreateTimer", "CompleteRun"];
+  const path = fc.oneof(
+    fc.constantFrom(...methods).map((name) => `RunService/${name}`),
+    fc.constantFrom(...lease).map((name) => `LeaseService/${name}`),
+  );
+  const names = [
+    "workflow",
+    "runId",
+    "queue",
+    "name",
+    "pageToken",
+    "pageSize",
+    "input",
+    "lease",
+    "stepKey",
+    "opId",
+    "filter",
+    "runs",
+    "awaits",
+    "waitMs",
+    "workerId",
+  ];
+  const value = fc.oneof(
+    fc.string(),
+    fc.constantFrom("__proto__", "constructor", "\u0000", "\ud800", "\u202e", "../..", "';--", "x".repeat(9_000)),
+    fc.double(),
+    fc.integer().map(String),
+    fc.constantFrom("9223372036854775807", "-1", "1e400"),
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.record(
+      { runId: fc.string(), leaseId: fc.base64String(), epoch: fc.integer().map(String) },
+      { requiredKeys: [] },
+    ),
+    fc.record({ json: fc.oneof(fc.json(), fc.string()) }),
+  );
+  const body = fc.oneof(
+    fc
+      .dictionary(fc.constantFrom(...names), value, { maxKeys: 5 })
+      .map((fields) => JSON.stringify({ waitMs: "0", ...fields })),
+    fc.json(),
+    fc.string(),
+    fc.nat({ max: 3_000 }).map((depth) => `${'{"input":'.repeat(depth)}1${"}".repeat(depth)}`),
+  );
+  await fc.assert(
+    fc.asyncProperty(path, body, async (method, text) => {
+      const headers = { "content-type": "application/json" };
+      const signal = AbortSignal.timeout(10_000);
+      const response = await fetch(`${url}/everstep.v1.${method}`, { method: "POST", headers, body: text, signal });
+      const answer = (await response.json()) as { code?: string };
+      expect(response.ok || !faults.has(answer.code ?? "unknown"), `${response.status} ${JSON.stringify(answer)}`).toBe(
+        true,
+      );
+    }),
+    // A wait for a run that was just started may be asked for: those are cut short by the call's own limit.
+    { numRuns: 400, interruptAfterTimeLimit: 20_000 },
+  );
+}, 60_000);
+
+test("frames of any bytes end a session with a reason, and the next one is greeted", async () => {
+  const grpc = (bytes: Uint8Array, flags: number, length: number) => {
+    const head = Buffer.alloc(5);
+    head[0] = flags;
+    head.writeUInt32BE(length, 1);
+    return Buffer.concat([head, bytes]);
+  };
+  const bytes = fc.uint8Array({ maxLength: 200 });
+  const frame = fc
+    .tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), fc.option(fc.nat({ max: 0xffff_ffff }), { freq: 6 }))
+    .map(([content, flags, length]) => grpc(content, flags, length ?? content.length));
+  const session = http2.connect(url);
+  session.on("error", () => {});
+  await fc.assert(
+    fc.asyncProperty(fc.array(frame, { minLength: 1, maxLength: 4 }), async (frames) => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/everstep.v1.WorkerService/Session",
+        "content-type": "application/grpc",
+        te: "trailers",
+      });
+      let status: string | undefined;
+      const note = (headers: http2.IncomingHttpHeaders) => {
+        status = (headers["grpc-status"] as string | undefined) ?? status;
+      };
+      stream.on("response", note);
+      stream.on("trailers", note);
+      stream.on("error", () => {});
+      stream.resume();
+      for (const part of frames) stream.write(part);
+      stream.end();
+      await new Promise<void>((resolve) => stream.once("close", () => resolve()));
+      // 2 is UNKNOWN, 13 INTERNAL, 15 DATA_LOSS.
+      expect(["2", "13", "15"], `status ${status}`).not.toContain(status);
+      expect(session.destroyed).toBe(false);
+    }),
+    { numRuns: 300, interruptAfterTimeLimit: 20_000 },
+  );
+  session.close();
+}, 60_000);
