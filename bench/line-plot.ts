@@ -29,6 +29,7 @@ export function linePlot(plot: {
   );
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${plot.title}</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     text(margin.left, 22, plot.title, 'font-size="14"'),
     text((margin.left + width - margin.right) / 2, height - 12, plot.xLabel, 'text-anchor="middle"'),

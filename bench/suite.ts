@@ -103,7 +103,7 @@ function rowOf(entry: string, runs: readonly Result[]): SummaryRow {
   const sorted = [...runs].sort((a, b) => a.opsPerSecond - b.opsPerSecond);
   return {
     entry,
-    median: sorted[Math.floor(sorted.length / 2)] as Result,
+    median: sorted[Math.floor((sorted.length - 1) / 2)] as Result,
     spread: [(sorted[0] as Result).opsPerSecond, (sorted.at(-1) as Result).opsPerSecond],
     runs,
   };

@@ -20,6 +20,8 @@ export function runClosedLoop(inFlight, runOne, enginePid = process.pid) {
       process.exit(1);
     });
   }
+  // Whoever reads has gone: nobody would end this program.
+  process.stdout.on("error", () => process.exit(1));
   setInterval(() => {
     const sorted = latencies.toSorted((a, b) => a - b);
     const at = (q) => Number((sorted[Math.floor(q * sorted.length)] ?? 0).toPrecision(3));

@@ -61,11 +61,13 @@ export async function peer(parameters: Parameters): Promise<Result[]> {
     if (performance.now() > endsAtMs) throw new Error(`${name} finished no run in ${firstRunMsMax} ms`);
     await pause(20);
   }
-  const measured = await measure(parameters, {
+  const { operations, elapsedMs, latency, rssMiB } = await measure(parameters, {
     count: () => progress.finished,
     latency: new Histogram(),
     pid: progress.enginePid,
   });
+  // Memory is that of its main process; its processor time is left out, because some have several.
+  const measured = { operations, elapsedMs, latency, rssMiB };
   const { p50Ms, p99Ms } = progress;
   child.kill("SIGTERM");
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");

@@ -27,8 +27,12 @@ const bench = restate.service({
 });
 await restate.serve({ services: [bench], port: endpoint });
 
+// The program itself: its npm wrapper would leave it behind when it is killed.
 const server = spawn(
-  join(import.meta.dirname, "node_modules/.bin/restate-server"),
+  join(
+    import.meta.dirname,
+    `node_modules/@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`,
+  ),
   ["--base-dir", folder, "--node-name", "bench"],
   {
     stdio: "ignore",
