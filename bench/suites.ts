@@ -62,13 +62,16 @@ const large: Suite = {
   ratios: [],
 };
 
+/** Long enough for engines whose runs take seconds at this load. */
+const long = "--seconds 6 --warm-up 2";
+
 const peers: Suite = {
-  entries: [16, 64, 128].flatMap((n) => [
-    entry(`everstep ${n}`, `run5 --in-flight ${n} ${short}`, true),
-    ...["restate", "openworkflow", "dbos", "dbos-python", "seed-api"].map((peer) =>
-      entry(`${peer} ${n}`, `peer --peer ${peer} --in-flight ${n} ${short}`, true),
+  entries: [
+    ...[16, 64, 128, 256].map((n) => entry(`everstep ${n}`, `run5 --in-flight ${n} ${long}`, true)),
+    ...["restate", "openworkflow", "dbos", "dbos-python", "seed-api"].flatMap((peer) =>
+      [16, 64, 128].map((n) => entry(`${peer} ${n}`, `peer --peer ${peer} --in-flight ${n} ${long}`, true)),
     ),
-  ]),
+  ],
   ratios: [],
 };
 
