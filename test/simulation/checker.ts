@@ -1,0 +1,206 @@
+import type { RunEvent } from "../../src/core/event.ts";
+import { resultTypes } from "../../src/core/event.ts";
+import type { Batch, Store } from "../../src/store/store.ts";
+import { createRunCheck } from "../../src/store/sqlite/verify-run.ts";
+
+// The invariants, judged from outside: from the batches that became durable, from what step functions did and from
+// what was told to workers and clients. Nothing here asks the engine what it thinks.
+
+interface KnownRun {
+  readonly runId: string;
+  lastSeq: number;
+  epoch: number;
+  leaseId: string;
+  leased: boolean;
+  grantedAtMs: number;
+  ttlMs: number;
+  stepsCompleted: number;
+  ended: RunEvent["type"] | undefined;
+  cancelled: boolean;
+  readonly results: Map<string, string>;
+  readonly failed: Set<string>;
+  readonly timers: Map<string, number>;
+  readonly signals: Map<number, { readonly requestId: string; consumed: boolean }>;
+  readonly requests: Set<string>;
+}
+
+const ends: ReadonlySet<string> = new Set(["RunCompleted", "RunFailed", "RunCancelled", "RunTerminated"]);
+
+export class Checker {
+  readonly runs = new Map<number, KnownRun>();
+  readonly byId = new Map<string, KnownRun>();
+  /** What step functions returned, as JSON: "run id, step key" to outputs. */
+  readonly effects = new Map<string, Set<string>>();
+  /** When a beat that kept a lease was received. */
+  readonly renewedAtMs = new Map<string, number>();
+  #commitNo = 0;
+  readonly #nowMs: () => number;
+
+  /** The first invariant that was broken. */
+  failure: string | undefined;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Kept, because code under test may catch what is thrown in its callbacks. */
+  violation(message: string): Error {
+    this.failure ??= message;
+    return new Error(message);
+  }
+
+  effect(runId: string, stepKey: string, output: string): void {
+    const key = `${runId} ${stepKey}`;
+    const outputs = this.effects.get(key);
+    if (outputs === undefined) this.effects.set(key, new Set([output]));
+    else outputs.add(output);
+  }
+
+  durable(batch: Batch): void {
+    if (batch.commitNo !== this.#commitNo + 1)
+      throw this.violation(`I3 commit ${batch.commitNo} follows ${this.#commitNo}`);
+    this.#commitNo = batch.commitNo;
+    for (const row of batch.runs) {
+      if (this.runs.has(row.runNo)) continue;
+      if (this.byId.has(row.runId)) throw this.violation(`I11 two runs have the id ${row.runId}`);
+      const run: KnownRun = {
+        runId: row.runId,
+        lastSeq: 0,
+        epoch: 0,
+        leaseId: "",
+        leased: false,
+        grantedAtMs: 0,
+        ttlMs: 0,
+        stepsCompleted: 0,
+        ended: undefined,
+        cancelled: false,
+        results: new Map(),
+        failed: new Set(),
+        timers: new Map(),
+        signals: new Map(),
+        requests: new Set(),
+      };
+      this.runs.set(row.runNo, run);
+      this.byId.set(row.runId, run);
+    }
+    for (const { runNo, event } of batch.events) {
+      const run = this.runs.get(runNo);
+      if (run === undefined) throw this.violation(`I6 an event of run number ${runNo}, which has no row`);
+      this.#event(run, event);
+    }
+  }
+
+  #event(run: KnownRun, event: RunEvent): void {
+    const bad = (rule: string): never => {
+      throw this.violation(`${rule}: ${run.runId} seq ${event.seq} ${event.type} ${event.stepKey}`);
+    };
+    if (event.seq !== run.lastSeq + 1) bad(`I3 follows seq ${run.lastSeq}`);
+    run.lastSeq = event.seq;
+    if (run.ended !== undefined && !(event.type === "RunReopened" && run.ended === "RunFailed")) {
+      if (event.type !== "LeaseEnded") bad(`I7 behind ${run.ended}`);
+    }
+    if (event.epoch !== 0 && event.type !== "LeaseGranted" && event.epoch !== run.epoch) bad(`I5 epoch ${run.epoch}`);
+    if (resultTypes.has(event.type)) {
+      if (run.results.has(event.stepKey)) bad("I4 a second result");
+      if (run.failed.has(event.stepKey)) bad("I4 a result behind a failure");
+      run.results.set(event.stepKey, event.type);
+    }
+    switch (event.type) {
+      case "LeaseGranted":
+        if (run.leased) bad("I5 a grant while the run is leased");
+        if (event.epoch !== run.epoch + 1) bad(`I5 epoch ${event.epoch} follows ${run.epoch}`);
+        run.epoch = event.epoch;
+        run.leaseId = event.detail.leaseId;
+        run.leased = true;
+        run.grantedAtMs = this.#nowMs();
+        run.ttlMs = event.detail.ttlMs;
+        break;
+      case "LeaseEnded": {
+        if (!run.leased) bad("I5 no lease to end");
+        run.leased = false;
+        // Two commits may lie between the decision and its durability.
+        const keptMs = Math.max(this.renewedAtMs.get(run.leaseId) ?? 0, run.grantedAtMs - 2_000) + run.ttlMs;
+        if (event.detail.reason === "EXPIRED" && this.#nowMs() < keptMs) bad("I5 expired before its time");
+        break;
+      }
+      case "StepCompleted": {
+        run.stepsCompleted += 1;
+        const output = event.payload?.data;
+        if (!this.effects.get(`${run.runId} ${event.stepKey}`)?.has(String(output)))
+          bad(`I4 no step returned ${output}`);
+        break;
+      }
+      case "StepFailed":
+        if (run.results.has(event.stepKey)) bad("I4 a failure behind a result");
+        run.failed.add(event.stepKey);
+        break;
+      case "TimerSet":
+        run.timers.set(event.stepKey, event.detail.firesAtMs);
+        break;
+      case "TimerFired": {
+        const firesAtMs = run.timers.get(event.stepKey);
+        if (firesAtMs === undefined || event.atMs < firesAtMs) bad(`I8 due at ${firesAtMs}`);
+        run.timers.delete(event.stepKey);
+        break;
+      }
+      case "SignalReceived": {
+        const requestId = event.detail.requestId ?? "";
+        if (requestId !== "" && run.requests.has(requestId)) bad("I10 the same signal again");
+        run.requests.add(requestId);
+        run.signals.set(event.seq, { requestId, consumed: false });
+        break;
+      }
+      case "SignalConsumed": {
+        const signal = run.signals.get(event.detail.signalSeq);
+        if (signal === undefined || signal.consumed) bad("I10 consumes no open signal");
+        else signal.consumed = true;
+        break;
+      }
+      case "CancelRequested":
+        run.cancelled = true;
+        break;
+      case "RunReopened":
+        run.ended = undefined;
+        for (const key of event.detail.voidedSteps) run.failed.delete(key);
+        break;
+      case "RunCompleted":
+        this.#output(run, event);
+        break;
+      default:
+        break;
+    }
+    if (ends.has(event.type)) run.ended = event.type;
+  }
+
+  /** The output of the program is the list of its results: what replays saw is what is recorded. */
+  #output(run: KnownRun, event: RunEvent): void {
+    const results = JSON.parse(String(event.payload?.data)) as string[];
+    for (const result of results) {
+      const stepKey = result.split(" ")[0] as string;
+      if (run.results.get(stepKey) === undefined)
+        throw this.violation(`I4 ${run.runId} used ${result}, which is not recorded`);
+    }
+  }
+
+  /** I6: rows and deadlines are what a fold of the events says. */
+  fold(store: Store): void {
+    for (const [runNo, known] of this.runs) {
+      const row = store.getRun(runNo);
+      if (row === undefined) throw this.violation(`I1 ${known.runId} is gone`);
+      const check = createRunCheck(row, (seq, message) => {
+        throw this.violation(`I6 ${known.runId} seq ${seq}: ${message}`);
+      });
+      const events = store.readEvents(runNo, { afterSeq: 0, limit: 100_000, bytesMax: 1e9 });
+      if (events.at(-1)?.seq !== known.lastSeq) throw this.violation(`I1 ${known.runId} lost events`);
+      for (const event of events) check.event(event);
+      check.end(store.readDeadlines(runNo));
+    }
+  }
+
+  /** A client or worker is told something about a run: it must be in the file. */
+  known(runId: string, why: string): KnownRun {
+    const run = this.byId.get(runId);
+    if (run === undefined) throw this.violation(`I1 ${why} of ${runId}, which is not in the file`);
+    return run;
+  }
+}

@@ -1,0 +1,89 @@
+import { createMemoryStore } from "../../src/store/memory/store.ts";
+import type { Batch, CommitOutcome, Store } from "../../src/store/store.ts";
+import type { Chance } from "./chance.ts";
+import type { Process, Timeline } from "./timeline.ts";
+
+// A disk below the memory store. A commit is durable after its sync; a crash before that leaves it in the file or not,
+// as chance has it, and nobody was told either way.
+
+export class Disk {
+  /** Every durable batch, in order: the file. */
+  readonly synced: Batch[] = [];
+  full = false;
+  /** How the coming commits end. */
+  failing: "constraint" | "fatal" | undefined;
+  slowMs = 0;
+  readonly #timeline: Timeline;
+  readonly #chance: Chance;
+  readonly #onDurable: (batch: Batch) => void;
+  #underWay: Batch | undefined;
+
+  constructor(timeline: Timeline, chance: Chance, onDurable: (batch: Batch) => void) {
+    this.#timeline = timeline;
+    this.#chance = chance;
+    this.#onDurable = onDurable;
+  }
+
+  /** The power is gone, or the process is: what was being written may be there. */
+  crash(): void {
+    const batch = this.#underWay;
+    this.#underWay = undefined;
+    if (batch === undefined) return;
+    const kept = this.#chance.maybe(0.5);
+    this.#timeline.trace(`disk commit ${batch.commitNo} ${kept ? "survives" : "is lost"}`);
+    if (kept) this.#keep(batch);
+  }
+
+  #keep(batch: Batch): void {
+    this.synced.push(batch);
+    this.#onDurable(batch);
+  }
+
+  /** A store on what the disk holds now, for one life of the server. */
+  open(process: Process): Store {
+    const store = createMemoryStore();
+    // The memory store applies a batch before its promise resolves.
+    for (const batch of this.synced) void store.commit(batch);
+    const sync = (): Promise<void> =>
+      new Promise((resolve) => process.in(0.2 + this.#chance.float() * (2 + this.slowMs), resolve));
+    return {
+      ...store,
+      commit: async (given): Promise<CommitOutcome> => {
+        const batch = copyOf(given);
+        this.#underWay = batch;
+        await sync();
+        if (this.full) return this.#refused({ kind: "full", message: "simulated: no room" });
+        const { failing } = this;
+        this.failing = undefined;
+        if (failing === "constraint") return this.#refused({ kind: failing, message: "simulated: constraint" });
+        if (failing === "fatal") {
+          this.crash();
+          return { kind: failing, message: "simulated: sync failed" };
+        }
+        const outcome = await store.commit(batch);
+        this.#underWay = undefined;
+        if (outcome.kind === "durable") this.#keep(batch);
+        return outcome;
+      },
+      probe: async () => {
+        await sync();
+        return this.full ? { kind: "full", message: "simulated: no room" } : { kind: "durable" };
+      },
+    };
+  }
+
+  #refused(outcome: CommitOutcome): CommitOutcome {
+    this.#timeline.trace(`disk ${outcome.kind}`);
+    this.#underWay = undefined;
+    return outcome;
+  }
+}
+
+function copyOf(batch: Batch): Batch {
+  return {
+    ...batch,
+    events: [...batch.events],
+    runs: batch.runs.map((row) => ({ ...row })),
+    deadlines: [...batch.deadlines],
+  };
+}

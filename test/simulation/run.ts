@@ -1,0 +1,63 @@
+// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N]
+import { randomInt } from "node:crypto";
+import { parseArgs } from "node:util";
+import { planOf } from "./plan.ts";
+import { shrink } from "./shrink.ts";
+import { runWorld } from "./world.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string" },
+    from: { type: "string" },
+    minutes: { type: "string" },
+    trace: { type: "boolean", default: false },
+    shrink: { type: "boolean", default: true },
+  },
+  allowNegative: true,
+});
+
+const only = values.seed === undefined ? undefined : Number(values.seed);
+const first = only ?? (values.from === undefined ? randomInt(2 ** 31) : Number(values.from));
+const count = only !== undefined ? 1 : values.seeds === undefined ? Number.POSITIVE_INFINITY : Number(values.seeds);
+const endsAtMs =
+  performance.now() +
+  (values.seeds === undefined && only === undefined ? Number(values.minutes ?? 1) * 60_000 : Number.POSITIVE_INFINITY);
+const startedAtMs = performance.now();
+const fired: Record<string, number> = {};
+let done = 0;
+let virtualMs = 0;
+let failed = 0;
+
+for (let seed = first; done < count && performance.now() < endsAtMs; seed++, done++) {
+  const plan = planOf(seed);
+  const outcome = await runWorld(plan, values.trace);
+  virtualMs += outcome.virtualMs;
+  for (const [kind, times] of Object.entries(outcome.fired)) fired[kind] = (fired[kind] ?? 0) + times;
+  if (values.trace) console.log(outcome.lines.join("\n"));
+  if (only !== undefined) console.log(`seed ${seed}: trace ${outcome.digest}, ${outcome.steps} steps`);
+  if (outcome.failure === undefined) continue;
+  failed += 1;
+  console.log(`seed ${seed} FAILED (trace ${outcome.digest}): ${outcome.failure}`);
+  console.log(`  again: npm run simulate -- --seed ${seed} --trace`);
+  if (values.shrink) {
+    const { choices, ...world } = await shrink(plan);
+    console.log(`  shrunk to ${choices.length} choices of ${plan.choices.length}, in ${JSON.stringify(world)}:`);
+    for (const choice of choices) console.log(`  ${JSON.stringify(choice)}`);
+  }
+  if (failed >= 5) break;
+}
+
+const seconds = (performance.now() - startedAtMs) / 1_000;
+console.log(
+  JSON.stringify({
+    firstSeed: first,
+    seeds: done,
+    failed,
+    seconds: Math.round(seconds),
+    seedsPerHour: Math.round((done / seconds) * 3_600),
+    virtualHours: Math.round(virtualMs / 36_000) / 100,
+    fired,
+  }),
+);
+process.exitCode = failed === 0 ? 0 : 1;

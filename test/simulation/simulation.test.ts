@@ -1,0 +1,33 @@
+import { randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { planOf } from "./plan.ts";
+import { runWorld } from "./world.ts";
+
+const corpus = JSON.parse(readFileSync(join(import.meta.dirname, "corpus.json"), "utf8")) as {
+  seed: number;
+  why: string;
+}[];
+
+test("a seed replays exactly", async () => {
+  const traces = [];
+  for (let time = 0; time < 2; time++) traces.push((await runWorld(planOf(7), true)).lines.join("\n"));
+  expect(traces[0]!.length).toBeGreaterThan(1_000);
+  expect(traces[1]).toBe(traces[0]);
+});
+
+test("seeds that failed once do not fail again", { timeout: 60_000 }, async () => {
+  for (const { seed, why } of corpus)
+    expect((await runWorld(planOf(seed))).failure, `seed ${seed}: ${why}`).toBeUndefined();
+});
+
+test("a minute of fresh seeds breaks no promise", { timeout: 180_000 }, async () => {
+  const endsAtMs = performance.now() + 60_000;
+  let seeds = 0;
+  for (let seed = randomInt(2 ** 31); performance.now() < endsAtMs; seed++, seeds++) {
+    const { failure } = await runWorld(planOf(seed));
+    expect(failure, `npm run simulate -- --seed ${seed}`).toBeUndefined();
+  }
+  expect(seeds).toBeGreaterThan(0);
+});

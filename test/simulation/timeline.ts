@@ -1,0 +1,117 @@
+import { createHash } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
+
+// Virtual time: what is due runs in order of (instant, order of asking), and all microtasks are drained in between.
+// Nothing here waits for a real timer.
+
+interface Due {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export class Timeline {
+  nowMs = 0;
+  /** What happened, as text, kept only when somebody wants to read it. */
+  readonly lines: string[] | undefined;
+  readonly #heap: Due[] = [];
+  readonly #hash = createHash("sha256");
+  #order = 0;
+  steps = 0;
+
+  constructor(keepLines = false) {
+    this.lines = keepLines ? [] : undefined;
+  }
+
+  trace(line: string): void {
+    const text = `${this.nowMs.toFixed(3)} ${line}`;
+    this.#hash.update(text);
+    this.lines?.push(text);
+  }
+  /** Equal for two worlds in which the same happened at the same instants. */
+  digest(): string {
+    return this.#hash.digest("hex").slice(0, 16);
+  }
+
+  at(atMs: number, run: () => void): void {
+    const heap = this.#heap;
+    const due = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run };
+    let place = heap.length;
+    heap.push(due);
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (!before(due, heap[parent] as Due)) break;
+      heap[place] = heap[parent] as Due;
+      place = parent;
+    }
+    heap[place] = due;
+  }
+
+  #pop(): Due | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || heap.length === 0) return first;
+    let place = 0;
+    for (;;) {
+      let child = place * 2 + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1] as Due, heap[child] as Due)) child += 1;
+      if (!before(heap[child] as Due, last)) break;
+      heap[place] = heap[child] as Due;
+      place = child;
+    }
+    heap[place] = last;
+    return first;
+  }
+
+  /** Runs until the instant, or until `done` says so after a step. */
+  async runUntil(endMs: number, done: () => boolean): Promise<void> {
+    for (;;) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > endMs) break;
+      this.#pop();
+      this.nowMs = next.atMs;
+      this.steps += 1;
+      next.run();
+      await turn();
+      if (done()) return;
+    }
+    this.nowMs = Math.max(this.nowMs, endMs);
+  }
+}
+
+function before(a: Due, b: Due): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+/** Something that can be killed and stopped: what it asked to run later runs while it lives and moves. */
+export class Process {
+  readonly timeline: Timeline;
+  readonly name: string;
+  alive = true;
+  stoppedUntilMs = 0;
+
+  constructor(timeline: Timeline, name: string) {
+    this.timeline = timeline;
+    this.name = name;
+  }
+  at(atMs: number, run: () => void): () => void {
+    let cancelled = false;
+    const fire = (): void => {
+      if (!this.alive || cancelled) return;
+      if (this.stoppedUntilMs > this.timeline.nowMs) this.timeline.at(this.stoppedUntilMs, fire);
+      else run();
+    };
+    this.timeline.at(atMs, fire);
+    return () => {
+      cancelled = true;
+    };
+  }
+  in(delayMs: number, run: () => void): () => void {
+    return this.at(this.timeline.nowMs + delayMs, run);
+  }
+  stopFor(ms: number): void {
+    this.stoppedUntilMs = Math.max(this.stoppedUntilMs, this.timeline.nowMs + ms);
+  }
+}
