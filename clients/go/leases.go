@@ -17,9 +17,10 @@ type leases struct {
 	// granted counts the grants of this worker.
 	granted int
 	beats   map[int64]sentBeat
-	// listed are the runs of the last Hello.
-	listed []*leaseRun
-	expiry *timer
+	// listed are the runs of the last Hello, listedAt is when it was sent.
+	listed   []*leaseRun
+	listedAt time.Time
+	expiry   *timer
 	// trust is five sixths of the TTL (Welcome).
 	trust time.Duration
 }
@@ -96,7 +97,7 @@ func (l *leases) dropIncomplete() {
 
 // held is for Hello.
 func (l *leases) held() []*pb.HeldLease {
-	l.listed = l.all()
+	l.listed, l.listedAt = l.all(), time.Now()
 	held := make([]*pb.HeldLease, len(l.listed))
 	for at, run := range l.listed {
 		held[at] = &pb.HeldLease{
@@ -106,7 +107,7 @@ func (l *leases) held() []*pb.HeldLease {
 	return held
 }
 
-// judge follows Welcome: what is kept sends again whatever has no result.
+// judge follows Welcome: what is kept was renewed by Hello, as by a beat, and sends again whatever has no result.
 func (l *leases) judge(verdicts []*pb.Verdict) {
 	kept := map[string]bool{}
 	for _, verdict := range verdicts {
@@ -119,6 +120,7 @@ func (l *leases) judge(verdicts []*pb.Verdict) {
 	}
 	for _, run := range l.all() {
 		if kept[run.leaseKey] {
+			run.confirmedAt = l.listedAt
 			run.pipe.resend()
 		} else {
 			run.lost("the server does not know it")

@@ -30,8 +30,9 @@ type peer struct {
 	answer func(op *pb.Op, index int) *pb.OpResult
 	// kept is the verdict about a held lease.
 	kept bool
-	// mute: the server says nothing any more.
+	// mute: the server says nothing any more; deaf: it acknowledges no beat.
 	mute bool
+	deaf bool
 }
 
 // withPeer runs a test under virtual time. When it ends no goroutine of the worker may be left.
@@ -130,6 +131,9 @@ func (p *peer) take(frame *pb.WorkerFrame) *pb.ServerFrame {
 	case *pb.WorkerFrame_Hello:
 		return p.welcome(of.Hello)
 	case *pb.WorkerFrame_Beat:
+		if p.deaf {
+			return nil
+		}
 		return &pb.ServerFrame{Frame: &pb.ServerFrame_BeatAck{BeatAck: &pb.BeatAck{BeatSeq: of.Beat.GetBeatSeq()}}}
 	case *pb.WorkerFrame_Drain:
 		return &pb.ServerFrame{Frame: &pb.ServerFrame_DrainAck{DrainAck: &pb.DrainAck{}}}

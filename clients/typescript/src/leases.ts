@@ -28,6 +28,7 @@ export class Leases {
   readonly #runs = new Map<string, LeaseRun>();
   readonly #beats = new Map<bigint, SentBeat>();
   #listed: LeaseRun[] = [];
+  #listedAtMs = 0;
   #expiry: TimerHandle | undefined;
   /** Five sixths of the TTL (Welcome). */
   trustMs = watchdogMsDefault;
@@ -85,6 +86,7 @@ export class Leases {
   /** For Hello. */
   held(): HeldLease[] {
     this.#listed = this.all();
+    this.#listedAtMs = this.#host.ports.clock.nowMs();
     return this.#listed.map((run) => ({
       $typeName: "everstep.v1.HeldLease",
       lease: run.assignment.lease as Lease,
@@ -93,7 +95,7 @@ export class Leases {
     }));
   }
 
-  /** After Welcome: what is kept sends again whatever has no result. */
+  /** After Welcome: what is kept was renewed by Hello, as by a beat, and sends again whatever has no result. */
   judge(verdicts: readonly Verdict[]): void {
     const kept = new Set<string>();
     for (const { leaseId, kept: isKept, lostReason } of verdicts) {
@@ -102,8 +104,10 @@ export class Leases {
       else this.#runs.get(key)?.lost(nameOf(lostReason));
     }
     for (const run of this.all()) {
-      if (kept.has(run.leaseKey)) run.pipe.resend();
-      else run.lost("the server does not know it");
+      if (kept.has(run.leaseKey)) {
+        run.confirmedAtMs = this.#listedAtMs;
+        run.pipe.resend();
+      } else run.lost("the server does not know it");
     }
     // Given back between Hello and Welcome: the server does not know that yet.
     for (const run of this.#listed) {
