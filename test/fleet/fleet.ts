@@ -45,7 +45,7 @@ const keys = ["s1", "s2", "s3", "s4", "s5"];
 const input = { do: keys.map((key, at) => ({ op: "step", key, result: at })) };
 const output = JSON.stringify(keys.map((_, at) => at));
 /** What a call ends with whose server was killed. */
-const serverGone: ReadonlySet<string> = new Set(["UNAVAILABLE", "CANCELED"]);
+const serverGone: ReadonlySet<string> = new Set(["UNAVAILABLE", "CANCELED", "ABORTED"]);
 const problemsMax = 20;
 
 export async function runFleet(options: FleetOptions): Promise<FleetReport> {
