@@ -179,16 +179,22 @@ class World {
     this.#disk.failing = undefined;
     this.#disk.slowMs = 0;
     this.#startServer();
-    for (const choice of this.#plan.choices) {
-      if (choice.kind !== "start") continue;
-      for (const name of signalsOf(choice.ops)) this.#signal(choice.run, name, `last-${choice.run}-${name}`);
-    }
     this.#operate();
   }
 
   /** The operator lets go on what waits for a person. */
   #operate(): void {
     const server = this.#server;
+    for (const choice of this.#plan.choices) {
+      if (choice.kind !== "start" || server === undefined) continue;
+      const runId = `run-${choice.run}`;
+      // A start that was lost until now is waited for: its signals are sent when the run is there.
+      if (this.checker.byId.get(runId)?.ended !== undefined || !this.checker.byId.has(runId)) continue;
+      for (const name of signalsOf(choice.ops)) {
+        const signal = { name, payload: undefined, requestId: `last-${choice.run}-${name}` };
+        server.engine.signalRun({ namespace: "default", runId }, signal).catch(() => {});
+      }
+    }
     for (const { runId, ended } of this.checker.byId.values()) {
       if (ended !== undefined || server === undefined) continue;
       const row = server.store.findRun("default", runId);
