@@ -4,6 +4,7 @@ import { failAttempt } from "./decide-step.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, sequence } from "./decision.ts";
 import type { Refusal } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
+import { limitFailure, reserveIsSpent } from "./history-limit.ts";
 import { unreachable } from "./unreachable.ts";
 import { finalStatuses, type RunState } from "./state.ts";
 
@@ -17,6 +18,7 @@ export function decideDeadline(state: RunState, due: DeadlineDue, context: Decid
     case "timer": {
       const timer = state.timers.get(due.stepKey);
       if (timer === undefined || timer.firesAtMs > context.nowMs) return alreadyApplied();
+      if (reserveIsSpent(state, context)) return closeAtLimit(state, next);
       return accept([next("TimerFired", undefined, { stepKey: due.stepKey })]);
     }
     case "retry": {
@@ -24,6 +26,7 @@ export function decideDeadline(state: RunState, due: DeadlineDue, context: Decid
       const waits = state.awaits.some((awaited) => awaited.kind === "retry" && awaited.stepKey === due.stepKey);
       if (state.status !== "WAITING" || !waits || step?.status !== "retrying") return alreadyApplied();
       if (step.retryAtMs > context.nowMs) return alreadyApplied();
+      if (reserveIsSpent(state, context)) return closeAtLimit(state, next);
       return accept([next("RetryDue", undefined, { stepKey: due.stepKey })]);
     }
     case "available":
@@ -58,11 +61,18 @@ export function decideDeadline(state: RunState, due: DeadlineDue, context: Decid
   }
 }
 
+function closeAtLimit(state: RunState, next: ReturnType<typeof sequence>): Accepted {
+  const events = revokeIfLeased(state, next);
+  events.push(next("RunFailed", { failure: limitFailure(state) }));
+  return accept(events);
+}
+
 /** The worker's own clock fires first as a rule; this is for workers that hang. Whoever reports first is recorded. */
 function decideStepTimeout(state: RunState, stepKey: string, context: DecideContext): Accepted | Refusal {
   const step = state.steps.get(stepKey);
   if (state.lease === undefined || step?.status !== "running") return alreadyApplied();
   if (step.timeoutAtMs === 0 || step.timeoutAtMs > context.nowMs) return alreadyApplied();
+  if (reserveIsSpent(state, context)) return closeAtLimit(state, sequence(state, context.nowMs));
   const failure = {
     type: "StepTimeout",
     message: `attempt ${step.attempt} took over ${step.timeoutAtMs - step.startedAtMs} ms`,

@@ -4,7 +4,7 @@ import { isUncertain } from "./decide-run.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, sequence } from "./decision.ts";
 import { type Refusal, refuse } from "./errors.ts";
 import type { EventDetails, RunEvent } from "./event.ts";
-import { reserveIsSpent } from "./history-limit.ts";
+import { historyLimit, limitFailure, reserveIsSpent } from "./history-limit.ts";
 import { openStarts } from "./open-starts.ts";
 import type { RunState } from "./state.ts";
 
@@ -16,8 +16,7 @@ export function decideGrant(state: RunState, command: Grant, context: DecideCont
   }
   const next = sequence(state, context.nowMs);
   if (reserveIsSpent(state, context)) {
-    const failure = { type: "HISTORY_LIMIT", message: `the history has ${state.lastSeq} events, the limit` };
-    return accept([next("RunFailed", { failure })]);
+    return accept([next("RunFailed", { failure: limitFailure(state) })]);
   }
   const events: RunEvent[] = [];
   if (state.cancel !== undefined && !state.cancel.delivered) {
@@ -47,6 +46,7 @@ export function leaseLost(state: RunState, lease: LeaseRef): Refusal {
 export function decideExtend(state: RunState, command: ExtendLease, context: DecideContext): Accepted | Refusal {
   if (!holdsLease(state, command.lease)) return leaseLost(state, command.lease);
   if (command.ttlMs <= (state.lease?.ttlMs ?? 0)) return alreadyApplied();
+  if (reserveIsSpent(state, context)) return historyLimit(state);
   const next = sequence(state, context.nowMs);
   return accept([next("LeaseExtended", { ttlMs: command.ttlMs }, { epoch: command.lease.epoch })]);
 }

@@ -13,6 +13,7 @@ import { type ChangeNote, type DecideContext, type Decision, noStarts, sequence 
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { evolve } from "./evolve.ts";
+import { exceedsReserve, historyLimit } from "./history-limit.ts";
 import { unreachable } from "./unreachable.ts";
 import type { AppliedOp, PendingStart, RunState, StepState, TimerState } from "./state.ts";
 
@@ -33,13 +34,20 @@ export function decideOp(state: RunState, op: ApplyOp, context: DecideContext): 
   if (op.opId !== 0 && startedByAnother(state, op)) {
     return refuse("OP_CONFLICT", `op ${op.opId} was applied with other content`);
   }
-  const decision = op.changes.length === 1 ? decideOne(state, op, context) : decideMany(state, op, context);
+  const decision = decideChanges(state, op, context);
   const lastOpId = newestOpId(state);
   const outOfOrder = op.opId !== 0 && op.opId <= lastOpId;
   if (outOfOrder && decision.kind === "accepted" && !decision.already) {
     return refuse("OP_OUT_OF_ORDER", `op ${op.opId} comes behind op ${lastOpId}`, { field: "op_id" });
   }
   return decision;
+}
+
+function decideChanges(state: RunState, op: ApplyOp, context: DecideContext): Decision {
+  const decision = op.changes.length === 1 ? decideOne(state, op, context) : decideMany(state, op, context);
+  if (decision.kind !== "accepted" || decision.events.length === 0) return decision;
+  const ends = endingChanges.has((op.changes.at(-1) as Change).type);
+  return exceedsReserve(state, context, decision.events.length, ends) ? historyLimit(state) : decision;
 }
 
 /** A start that waits for its batch has no event yet, but its op was applied. */

@@ -2,7 +2,7 @@ import type { CancelRun, PauseRun, ResumeRun, RetryRun, StartRun, TerminateRun }
 import { type Accepted, accept, alreadyApplied, type DecideContext, newEvent, sequence } from "./decision.ts";
 import { type Refusal, refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
-import { historyLimit } from "./history-limit.ts";
+import { historyLimit, reserveIsSpent } from "./history-limit.ts";
 import { openStarts } from "./open-starts.ts";
 import { finalStatuses, type RunState } from "./state.ts";
 
@@ -63,6 +63,7 @@ export function decidePause(state: RunState, command: PauseRun, context: DecideC
   if (state.status === "PAUSED" || (isOpen(state) && state.pauseDeadlineAtMs !== 0)) return alreadyApplied();
   if (!isOpen(state)) return closed(state);
   const next = sequence(state, context.nowMs);
+  if (reserveIsSpent(state, context)) return historyLimit(state);
   const text = command.reason === "" ? {} : { text: command.reason };
   if (state.lease === undefined) return accept([next("RunPaused", { reason: "REQUESTED", ...text })]);
   const reason = command.reason === "" ? {} : { reason: command.reason };

@@ -1,5 +1,6 @@
 import type { DecideContext } from "./decision.ts";
 import { type Refusal, refuse } from "./errors.ts";
+import type { Failure } from "./failure.ts";
 import type { RunState } from "./state.ts";
 
 // A history is bounded. At the limit, changes that add steps, timers, attempts or signals are refused; a reserve is
@@ -12,9 +13,22 @@ export function atHistoryLimit(state: RunState, context: DecideContext, addedByt
   );
 }
 
-/** Only ten events are left of the reserve. */
+/** Kept to the last for the end of the run: a lease that ends, what somebody asked for meanwhile, the final event. */
+const lastEvents = 10;
+
+/** Only the last events are left of the reserve. */
 export function reserveIsSpent(state: RunState, context: DecideContext): boolean {
-  return state.lastSeq >= context.limits.historyEventsMax + context.limits.reservedEvents - 10;
+  return state.lastSeq >= context.limits.historyEventsMax + context.limits.reservedEvents - lastEvents;
+}
+
+/** Whether an op with this many events finds no place; one that ends its lease may use the last ones. */
+export function exceedsReserve(state: RunState, context: DecideContext, added: number, ends: boolean): boolean {
+  const { historyEventsMax, reservedEvents } = context.limits;
+  return state.lastSeq + added > historyEventsMax + reservedEvents - (ends ? 0 : lastEvents);
+}
+
+export function limitFailure(state: RunState): Failure {
+  return { type: "HISTORY_LIMIT", message: `the history has ${state.lastSeq} events, the limit` };
 }
 
 export function historyLimit(state: RunState): Refusal {

@@ -45,7 +45,7 @@ test("the open signals of a long history are in the assignment, on a stream and 
 test("signals that an assignment cannot carry follow as notices, each once, also over a cut stream", async () => {
   const rig = new EngineRig();
   const runId = await rig.started();
-  await signal(rig, runId, 6, large(4 * MiB - 100));
+  await signal(rig, runId, 6, large(MiB + 1));
   const worker = await rig.worker().greeted();
   await rig.settle();
   const [assignment] = worker.assignments;
