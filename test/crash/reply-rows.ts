@@ -28,7 +28,7 @@ async function throughProxy(
     const proxy = await ReplyProxy.start(rig.url);
     set(proxy);
     const client = rig.clientAt(proxy.url, "replies", "--lanes", "32", "--seed", String(Math.random()));
-    await until(() => enough(proxy), "every call was hit often enough", Math.max(60_000, trials * 4_000));
+    await until(() => enough(proxy), "every call was hit often enough", Math.max(120_000, trials * 4_000));
     await rig.end(client);
     await until(() => proxy.idle, "the last copy has come");
     for (const [method, count] of Object.entries(proxy.unanswered))
