@@ -34,6 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server of the test's own, to be stopped and killed."""
     find_server()
-    process = ServerProcess(tmp_path / "runs.db", lease_ttl="30s")
+    process = ServerProcess(tmp_path / "runs.db", lease_ttl="120s")
     yield process
     process.kill()

@@ -37,7 +37,7 @@ def worker(server: ServerProcess, *workflows: Any, **options: Any) -> Worker:
     return Worker(workflows=workflows, address=server.url, log=quiet, **options)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 60) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 100) -> None:
     end_at = time.monotonic() + timeout
     while True:
         answer = condition()
