@@ -92,8 +92,8 @@ function insertWorkflow(insert: ReturnType<typeof statements>, number: number): 
   let version = 1;
   let completed = 0;
   const emit = (type: string, payload: object | null = null): void => {
+    if (sequence > 0) at += 1;
     sequence += 1;
-    at += 1;
     insert.event.run(id, type, payload === null ? null : JSON.stringify(payload), sequence, at);
   };
   const acquire = (): void => {

@@ -128,11 +128,13 @@ function createSteps({ run, options, writer }: Part) {
     if (seconds !== null) return Math.min(Math.max(1, Math.round(seconds * 1_000)), atMs);
     return state.steps.get(key)?.startedAtMs || atMs;
   }
-  function start(key: string, atMs: number, withInput: boolean): void {
+  /** The row of a step says what its last start said. */
+  function start(key: string, atMs: number, isLast: boolean): void {
     const row = rows.get(key);
     const attempt = (state.steps.get(key)?.failedAttempt ?? 0) + 1;
-    const input = withInput && row !== undefined ? payload("input", key, row.input_json) : undefined;
-    writer.add("StepStarted", atMs, { attempt }, { stepKey: key, startedAtMs: atMs, payload: input });
+    const input = isLast && row !== undefined ? payload("input", key, row.input_json) : undefined;
+    const more = { stepKey: key, startedAtMs: isLast ? startedAtMs(key, atMs) : atMs, payload: input };
+    writer.add("StepStarted", atMs, { attempt }, more);
   }
   function complete(key: string, atMs: number): void {
     const row = rows.get(key);

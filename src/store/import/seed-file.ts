@@ -67,9 +67,20 @@ function* readRuns(database: Database): Generator<SeedRun> {
   const signals = cursor<SeedSignal>(database, "signals", ["created_at", orderOf(database, "signals", "signal_id")]);
   const timers = cursor<SeedTimer>(database, "timers", ["wake_at", orderOf(database, "timers", "timer_id")]);
   const workflows = database.prepare<[], SeedWorkflow>("SELECT * FROM workflows ORDER BY created_at, workflow_id");
-  for (const workflow of workflows.iterate()) {
-    const id = workflow.workflow_id;
-    yield { workflow, events: events(id), steps: steps(id), signals: signals(id), timers: timers(id) };
+  try {
+    for (const workflow of workflows.iterate()) {
+      const id = workflow.workflow_id;
+      const rows = {
+        events: events.take(id),
+        steps: steps.take(id),
+        signals: signals.take(id),
+        timers: timers.take(id),
+      };
+      yield { workflow, ...rows };
+    }
+  } finally {
+    // Also when nobody wants the rest: a connection with an open statement cannot be closed.
+    for (const { end } of [events, steps, signals, timers]) end();
   }
 }
 
@@ -83,12 +94,17 @@ function orderOf(database: Database, table: SeedTable, id: string): string {
   }
 }
 
-/** Gives the rows of one workflow after the other, which must be asked for in the order of workflows. */
+interface Cursor<T> {
+  /** The rows of one workflow; workflows must be asked for in their order. */
+  take(workflowId: string): T[];
+  end(): void;
+}
+
 function cursor<T extends { readonly workflow_id: string }>(
   database: Database,
   table: SeedTable,
   order: readonly string[],
-): (workflowId: string) => T[] {
+): Cursor<T> {
   const rows = database
     .prepare<[], T>(
       `SELECT ${table}.* FROM workflows JOIN ${table} USING (workflow_id) ` +
@@ -96,12 +112,15 @@ function cursor<T extends { readonly workflow_id: string }>(
     )
     .iterate();
   let next = rows.next();
-  return (workflowId) => {
-    const taken: T[] = [];
-    while (next.done !== true && next.value.workflow_id === workflowId) {
-      taken.push(next.value);
-      next = rows.next();
-    }
-    return taken;
+  return {
+    take(workflowId) {
+      const taken: T[] = [];
+      while (next.done !== true && next.value.workflow_id === workflowId) {
+        taken.push(next.value);
+        next = rows.next();
+      }
+      return taken;
+    },
+    end: () => void rows.return?.(),
   };
 }
