@@ -40,6 +40,7 @@ class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_TYPE_RUN_CANCELLED: _ClassVar[EventType]
     EVENT_TYPE_RUN_TERMINATED: _ClassVar[EventType]
     EVENT_TYPE_RUN_REOPENED: _ClassVar[EventType]
+    EVENT_TYPE_SIGNAL_RESERVED: _ClassVar[EventType]
 EVENT_TYPE_UNSPECIFIED: EventType
 EVENT_TYPE_RUN_CREATED: EventType
 EVENT_TYPE_LEASE_GRANTED: EventType
@@ -66,6 +67,7 @@ EVENT_TYPE_RUN_FAILED: EventType
 EVENT_TYPE_RUN_CANCELLED: EventType
 EVENT_TYPE_RUN_TERMINATED: EventType
 EVENT_TYPE_RUN_REOPENED: EventType
+EVENT_TYPE_SIGNAL_RESERVED: EventType
 
 class Event(_message.Message):
     __slots__ = ("seq", "type", "at_ms", "epoch", "op_id", "step_key", "started_at_ms", "payload", "failure", "attempt", "due_at_ms", "name", "signal_id", "lease_end_reason", "pause_reason", "reason", "worker_id", "lease_ttl_ms", "awaits", "failed_steps", "timer_kind")
@@ -114,11 +116,17 @@ class Event(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., type: _Optional[_Union[EventType, str]] = ..., at_ms: _Optional[int] = ..., epoch: _Optional[int] = ..., op_id: _Optional[int] = ..., step_key: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., payload: _Optional[_Union[_payload_pb2.Payload, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., attempt: _Optional[int] = ..., due_at_ms: _Optional[int] = ..., name: _Optional[str] = ..., signal_id: _Optional[int] = ..., lease_end_reason: _Optional[_Union[_lease_pb2.LeaseEndReason, str]] = ..., pause_reason: _Optional[_Union[_run_pb2.PauseReason, str]] = ..., reason: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl_ms: _Optional[int] = ..., awaits: _Optional[_Iterable[_Union[Await, _Mapping]]] = ..., failed_steps: _Optional[_Iterable[str]] = ..., timer_kind: _Optional[_Union[_timer_pb2.TimerKind, str]] = ...) -> None: ...
 
 class Await(_message.Message):
-    __slots__ = ("timer", "signal", "retry")
+    __slots__ = ("timer", "signal", "retry", "any")
     TIMER_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
     RETRY_FIELD_NUMBER: _ClassVar[int]
+    ANY_FIELD_NUMBER: _ClassVar[int]
     timer: str
     signal: str
     retry: str
-    def __init__(self, timer: _Optional[str] = ..., signal: _Optional[str] = ..., retry: _Optional[str] = ...) -> None: ...
+    any: AnyArrival
+    def __init__(self, timer: _Optional[str] = ..., signal: _Optional[str] = ..., retry: _Optional[str] = ..., any: _Optional[_Union[AnyArrival, _Mapping]] = ...) -> None: ...
+
+class AnyArrival(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
