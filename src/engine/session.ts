@@ -71,7 +71,7 @@ export class Session implements Taker {
   capacity = 0;
   phase: "active" | "detached" | "draining" | "closed" = "detached";
   stream: Stream | undefined;
-  /** Offers in a row that a live stream left unaccepted; at the limit it gets no more until its next Hello. */
+  /** Offers in a row that a live stream left unaccepted; at the limit it gets no more until it accepts or says Hello. */
   strikes = 0;
   /** Grows with each lost stream: tells the grace of this one from that of an earlier one. */
   detachments = 0;
@@ -217,7 +217,7 @@ export class Session implements Taker {
     if (this.strikes !== unacceptedMax) return;
     this.kernel.log.warn(
       { worker: this.identity },
-      "a worker accepts nothing: no more work for it until it says Hello",
+      "a worker accepts nothing: no more work for it until it accepts or says Hello",
     );
   }
 
@@ -228,6 +228,11 @@ export class Session implements Taker {
     if (lease.phase !== "offered") return;
     lease.phase = "held";
     if (this.strikes < unacceptedMax) this.strikes = 0;
+  }
+
+  /** It answers offers again, if late: a worker that stood still is not deaf for ever. */
+  accepts(): void {
+    this.strikes = 0;
   }
 
   notice(lease: LiveLease, notice: Notice): void {

@@ -228,6 +228,7 @@ export function createSessions(kernel: Kernel): Sessions {
       },
       accept(leases) {
         greeted((holder) => {
+          if (leases.length > 0) holder.accepts();
           for (const handle of leases) {
             const lease = liveOf(holder, handle);
             if (lease !== undefined) holder.holds(lease);
