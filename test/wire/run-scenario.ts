@@ -117,6 +117,10 @@ class Context {
   }
 
   async #tell(action: Extract<Action, { tell: unknown }>): Promise<void> {
+    // The fact `step` is said before the function is held: asked too early, `finish` is asked again.
+    if (action.tell.cmd === "finish" && action.value === true) {
+      return this.#tellUntil({ tellUntil: action.tell, value: true, ...(action.who && { who: action.who }) });
+    }
     const answer = this.#driver(action.who).tell(action.tell);
     if (action.later === undefined) this.#compare(await answer, action);
     else this.#later.set(action.later, answer);
