@@ -38,6 +38,10 @@ func callWithRetry[Response any](ctx context.Context, random func() float64, cal
 		if err == nil {
 			return response, nil
 		}
+		// The deadline goes with the call: the server may say a moment earlier that it is over.
+		if _, set := ctx.Deadline(); set && status.Code(err) == codes.DeadlineExceeded && errorInfo(err) == nil {
+			<-ctx.Done()
+		}
 		if ctx.Err() != nil {
 			return response, context.Cause(ctx)
 		}
