@@ -32,7 +32,7 @@ export class Checker {
   /** What step functions returned, as JSON: "run id, step key" to outputs. */
   readonly effects = new Map<string, Set<string>>();
   /** When a beat that kept a lease was received. */
-  readonly renewedAtMs = new Map<string, number>();
+  readonly #renewedAtMs = new Map<string, number>();
   #commitNo = 0;
   readonly #nowMs: () => number;
 
@@ -41,6 +41,18 @@ export class Checker {
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+  }
+
+  /**
+   * A beat named this lease, and its answer did not call it lost. One that comes behind the lease's time promises
+   * nothing: the end may be decided by then and not yet be durable, which is why the answer cannot tell of it.
+   */
+  renewed(leaseId: string, atMs: number): void {
+    for (const run of this.runs.values()) {
+      if (run.leaseId !== leaseId || !run.leased) continue;
+      const keptMs = Math.max(this.#renewedAtMs.get(leaseId) ?? 0, run.grantedAtMs) + run.ttlMs;
+      if (atMs < keptMs) this.#renewedAtMs.set(leaseId, atMs);
+    }
   }
 
   /** Kept, because code under test may catch what is thrown in its callbacks. */
@@ -119,7 +131,7 @@ export class Checker {
         if (!run.leased) bad("I5 no lease to end");
         run.leased = false;
         // Two commits may lie between the decision and its durability.
-        const keptMs = Math.max(this.renewedAtMs.get(run.leaseId) ?? 0, run.grantedAtMs - 2_000) + run.ttlMs;
+        const keptMs = Math.max(this.#renewedAtMs.get(run.leaseId) ?? 0, run.grantedAtMs - 2_000) + run.ttlMs;
         if (event.detail.reason === "EXPIRED" && this.#nowMs() < keptMs) bad("I5 expired before its time");
         break;
       }

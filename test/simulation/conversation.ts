@@ -51,7 +51,7 @@ export class Conversation {
       const lost = new Set(frame.value.lost.map(({ leaseId }) => hex(leaseId)));
       for (const [lease, beat] of this.#beats) {
         if (beat.beatSeq === frame.value.beatSeq && beat.atMs === this.#timeline.nowMs && !lost.has(lease)) {
-          checker.renewedAtMs.set(lease, beat.atMs);
+          checker.renewed(lease, beat.atMs);
         }
       }
     }
