@@ -2,11 +2,10 @@ import type { SignalRun, TakeSignal } from "./command.ts";
 import { type Accepted, accept, alreadyApplied, type DecideContext, newEvent, sequence } from "./decision.ts";
 import { closed, corrupt, isOpen } from "./decide-run.ts";
 import { type ChangeContext, opColumns } from "./decide-step.ts";
-import type { Refusal } from "./errors.ts";
+import { type Refusal, refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";
 import { payloadBytes } from "./payload.ts";
-import { refuse } from "./errors.ts";
 import type { RunState } from "./state.ts";
 
 // Signals as their senders and the seed's workers see them. A worker of ours consumes a signal under a step key (see
