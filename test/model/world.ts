@@ -22,15 +22,18 @@ const workflows = ["order", "mail"];
 const queues = ["default", "other"];
 
 /** The same draws in the same order give the same ids: a lease has one name in all worlds. */
-function seededRandom(): Random {
+function seededRandom(): Random & { restart(): void } {
   let drawn = 0;
   return {
     hex: (bytes) => (++drawn).toString(16).padStart(bytes * 2, "0"),
     float: () => (++drawn * 0.618_034) % 1,
+    restart() {
+      drawn = 0;
+    },
   };
 }
 
-/** In order within a kind: between lanes it depends on when the stream is read, and so on the disk. */
+/** In order within a kind: between lanes it depends on how the work was spread over commits. */
 function framesOf(worker: RigWorker): unknown {
   return Object.groupBy(worker.frames, ({ kind }) => kind);
 }
@@ -82,8 +85,16 @@ export class World {
     await this.settle();
   }
 
-  /** Until nothing is decided or written any more, however long the disk takes. */
+  /**
+   * Until nothing is decided, written or told any more, however long the disk takes. Streams are read only when all
+   * else is quiet: when an assignment is handed over, and when its time to be accepted begins, must not depend on it.
+   */
   private async settle(): Promise<void> {
+    do await this.settleEngine();
+    while (this.workers.filter((worker) => worker?.takeWaiting()).length > 0);
+  }
+
+  private async settleEngine(): Promise<void> {
     for (let quiet = 0; quiet < 5; quiet++) {
       await immediate();
       const { committing } = this;
@@ -99,6 +110,8 @@ export class World {
   /** Plays the turns in a namespace of their own and tells everything that was said and is to be seen. */
   async play(namespace: string, turns: readonly Turn[]): Promise<unknown> {
     this.namespace = namespace;
+    // A history says the same wherever it is played: also alone, with the seed of a failure.
+    this.random.restart();
     this.said = [];
     this.leases = [];
     this.runIds.clear();
@@ -233,6 +246,7 @@ export class World {
             : [],
         });
         if (earlier !== undefined) frames.push(framesOf(earlier));
+        worker.reading = false;
         this.workers[command.worker] = worker;
         worker.handle.hello(worker.hello);
         return;

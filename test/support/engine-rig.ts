@@ -129,9 +129,13 @@ export class RigWorker {
     });
   }
   private read(): void {
-    while (this.reading) {
+    if (this.reading) this.takeWaiting();
+  }
+  /** Takes what waits, also while it does not read by itself; true when there was something. */
+  takeWaiting(): boolean {
+    for (let taken = false; ; taken = true) {
       const frames = this.handle.take(256 * 1024);
-      if (frames.length === 0) return;
+      if (frames.length === 0) return taken;
       this.frames.push(...frames);
     }
   }
