@@ -2,6 +2,7 @@ import type { RunEvent } from "../core/event.ts";
 import { payloadBytes } from "../core/payload.ts";
 import type { RunState } from "../core/state.ts";
 import { journalChunkBytesMax, pageSizeMax } from "../limits.ts";
+import { CorruptRowError } from "../store/store.ts";
 import type { Assignment, JournalEntry, LeaseHandle, SignalView } from "./frames.ts";
 import { type JournalContext, journalEntry, journalSeqs, signalView } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
@@ -123,9 +124,23 @@ export interface AssignmentSink {
 
 /**
  * Gives the assignment and, when the history is long, the rest of the journal in chunks. The first page is read at
- * once; the others in the query thread, so that a long history delays nobody else's work.
+ * once; the others in the query thread, so that a long history delays nobody else's work. Nothing more is given of a
+ * history that cannot be read: the end of the lease, when the run is set aside, tells its holder.
  */
 export function giveAssignment(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sink: AssignmentSink): void {
+  unlessCorrupt(() => give(kernel, lease, plan, sink));
+}
+
+/** Runs it; a history that cannot be read ends it quietly, because whoever reads the store has it set aside. */
+export function unlessCorrupt(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof CorruptRowError)) throw error;
+  }
+}
+
+function give(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sink: AssignmentSink): void {
   const collector = createCollector(kernel, lease, plan, sink.signalBytesMax);
   const { state } = lease.entry;
   const options = { limit: pageSizeMax, bytesMax: journalChunkBytesMax };
@@ -170,7 +185,8 @@ export function giveAssignment(kernel: Kernel, lease: LiveLease, plan: GrantPlan
     }
     sink.complete();
   };
-  giveOn().catch((error: unknown) =>
-    kernel.log.error({ err: error, runId: lease.runId }, "a journal could not be read to its end"),
-  );
+  giveOn().catch((error: unknown) => {
+    if (error instanceof CorruptRowError) return;
+    kernel.log.error({ err: error, runId: lease.runId }, "a journal could not be read to its end");
+  });
 }

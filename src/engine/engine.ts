@@ -5,6 +5,7 @@ import { createAcquires } from "./acquire.ts";
 import { createAlarms } from "./alarms.ts";
 import type { Engine } from "./api.ts";
 import type { Clock } from "./clock.ts";
+import { setAside, watchForCorruption } from "./corruption.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createDue } from "./due.ts";
 import { explainRun } from "./explain.ts";
@@ -70,7 +71,8 @@ function settingsOf(options: EngineOptions): EngineSettings {
 }
 
 export function createEngineOn(options: EngineOptions): Engine {
-  const { store, clock, random, log } = options;
+  const { clock, random, log } = options;
+  const store = watchForCorruption(options.store, (error) => setAside(kernel, error));
   const settings = settingsOf(options);
   const meta = store.readMeta();
   let lastRunNo = meta.lastRunNo;
@@ -87,13 +89,11 @@ export function createEngineOn(options: EngineOptions): Engine {
   kernel.stopping = () => stopping;
   kernel.nextRunNo = () => ++lastRunNo;
   kernel.runs = createRunTable({
-    store,
+    // Not the watched one: what was set aside before is loaded without another word.
+    store: options.store,
     runsMax: settings.runCacheMax,
     stepsMax: limits.runCacheStepsMax,
-    onCorrupt(entry, error) {
-      log.error({ runId: entry.state.runId, seq: error.seq }, "a history cannot be read: the run is set aside");
-      runCommands.setAsideCorrupt(kernel, entry);
-    },
+    onCorrupt: (error) => setAside(kernel, error),
   });
   kernel.runKeys = createRunKeys(store, kernel.runs);
   kernel.lines = createLines({ store, windowMax: settings.lineWindowMax });

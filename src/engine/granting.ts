@@ -109,16 +109,16 @@ const endsByHolder: ReadonlySet<LeaseEndReason> = new Set(["DONE", "SUSPENDED", 
 /** What the recorder tells of leases, passed on to their holders. */
 export function leaseHooks(kernel: () => Kernel): RecorderHooks {
   return {
-    leaseEnding(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }) {
-      lease.endReason = event.detail.reason;
+    leaseEnding(lease: LiveLease, reason: LeaseEndReason) {
+      lease.endReason = reason;
       const { taker } = lease;
       if (taker === undefined) return;
       taker.leases.delete(lease);
       kernel().takers.update(taker);
     },
-    leaseEnded(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }) {
+    leaseEnded(lease: LiveLease, reason: LeaseEndReason) {
       kernel().leases.remove(lease);
-      lease.taker?.ended(lease, event.detail.reason, endsByHolder.has(event.detail.reason));
+      lease.taker?.ended(lease, reason, endsByHolder.has(reason));
     },
     notice(lease: LiveLease, event: RunEvent) {
       const notice = noticeOf(event, lease.leaseId, kernel().time.nowMs());

@@ -27,14 +27,15 @@ export function createLeaseLife(kernel: Kernel): LeaseLife {
     lease.cancelAlarm = undefined;
     if (kernel.leases.get(lease.leaseId) !== lease) return;
     if (clock.elapsedMs() < lease.expiresAtMs) return watch(lease);
+    // Should the end be refused (a full disk, a full mailbox), it is tried again, and not at once: the loop that makes
+    // room must get its turn.
+    lease.cancelAlarm = kernel.alarms.set(clock.elapsedMs() + probeIntervalMs, () => ring(lease));
     const unread = lease.phase === "offered" && !lease.handed;
     const reason = lease.phase === "orphaned" ? "RESTART" : unread ? "UNDELIVERED" : "EXPIRED";
     end(lease, reason, {
       uncounted: reason !== "EXPIRED",
       unless: () => clock.elapsedMs() < lease.expiresAtMs,
     });
-    // Should the end be refused (a full disk), it is tried again.
-    lease.cancelAlarm = kernel.alarms.set(clock.elapsedMs() + probeIntervalMs, () => ring(lease));
   }
   function watch(lease: LiveLease): void {
     lease.cancelAlarm?.();
@@ -61,10 +62,8 @@ export function createLeaseLife(kernel: Kernel): LeaseLife {
         if (reason === "UNDELIVERED") kernel.counters.undelivered += 1;
         if (reason === "UNACCEPTED") kernel.counters.unaccepted += 1;
       },
-      refuse() {
-        // Parked: the expiry alarm brings it back.
-        if (lease.cancelAlarm === undefined && kernel.leases.get(lease.leaseId) === lease) watch(lease);
-      },
+      // Parked: the expiry alarm, which each lease of the ledger has, brings it back.
+      refuse() {},
     });
   }
   return {

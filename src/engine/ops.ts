@@ -6,6 +6,7 @@ import { digestOf } from "../core/digest.ts";
 import { type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import { finalStatuses } from "../core/state.ts";
+import { CorruptRowError } from "../store/store.ts";
 import { resolveLease } from "./claims.ts";
 import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote, WorkerClaim } from "./frames.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
@@ -201,20 +202,27 @@ function lookUp(
   answer: (outcome: OpOutcome) => void,
 ): void {
   transaction.after(() => {
-    const { runNo } = entry.state;
-    const { lease, opId } = command;
-    const events = kernel.store.findOp(runNo, lease.epoch, opId);
-    const first = events[0];
-    const granted = first === undefined ? undefined : findGrant(kernel, runNo, lease.epoch, first.seq);
-    if (first === undefined || granted !== lease.leaseId) {
-      kernel.counters.opsRefused += 1;
-      return answer(leaseLost(entry.state, lease));
+    try {
+      answer(lookedUp(kernel, entry, command, request));
+    } catch (error) {
+      if (!(error instanceof CorruptRowError)) throw error;
+      answer(error.refusal);
     }
-    if (first.opDigest !== command.digest) {
-      return answer(refuse("OP_CONFLICT", `op ${opId} was applied with other content`));
-    }
-    answer(outcomeOf(kernel, entry, request.changes, events));
   });
+}
+
+function lookedUp(kernel: Kernel, entry: RunEntry, command: ApplyOp, request: OpRequest): OpOutcome {
+  const { runNo } = entry.state;
+  const { lease, opId } = command;
+  const events = kernel.store.findOp(runNo, lease.epoch, opId);
+  const first = events[0];
+  const granted = first === undefined ? undefined : findGrant(kernel, runNo, lease.epoch, first.seq);
+  if (first === undefined || granted !== lease.leaseId) {
+    kernel.counters.opsRefused += 1;
+    return leaseLost(entry.state, lease);
+  }
+  if (first.opDigest !== command.digest) return refuse("OP_CONFLICT", `op ${opId} was applied with other content`);
+  return outcomeOf(kernel, entry, request.changes, events);
 }
 
 /** The lease_id of the grant with this epoch, looked for backwards from one of its events. */

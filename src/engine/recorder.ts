@@ -1,5 +1,5 @@
 import type { PendingStart } from "../core/state.ts";
-import type { EventTypeName, RunEvent } from "../core/event.ts";
+import type { EventTypeName, LeaseEndReason, RunEvent } from "../core/event.ts";
 import { evolve } from "../core/evolve.ts";
 import { sealStarts } from "../core/open-starts.ts";
 import { deadlinesOf, rankOf } from "../core/rows.ts";
@@ -21,6 +21,8 @@ export interface Recorder {
   recordRow(transaction: Transaction, entry: RunEntry): void;
   /** Makes the entry's deadlines known before they are compared. */
   loadDeadlines(entry: RunEntry): Map<string, number>;
+  /** The lease holds no capacity any more; its holder is told when that is durable. */
+  endLease(transaction: Transaction, lease: LiveLease, reason: LeaseEndReason): void;
   /** A deadline that turned out void. */
   dropDeadline(transaction: Transaction, entry: RunEntry, kind: RunDeadlineKind, stepKey: string): void;
   /** Completes the batch: open starts become events, changed rows are added. */
@@ -34,9 +36,9 @@ type RunDeadlineKind = Parameters<Kernel["deadlines"]["remove"]>[1];
 /** What the recorder tells the parts that talk to workers. */
 export interface RecorderHooks {
   /** Decided: the lease holds no capacity any more. */
-  leaseEnding(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }): void;
+  leaseEnding(lease: LiveLease, reason: LeaseEndReason): void;
   /** Durable: it is gone; tell its holder unless the holder ended it itself. */
-  leaseEnded(lease: LiveLease, event: RunEvent & { type: "LeaseEnded" }): void;
+  leaseEnded(lease: LiveLease, reason: LeaseEndReason): void;
   /** Durable: tell the holder of the lease. */
   notice(lease: LiveLease, event: RunEvent): void;
 }
@@ -88,12 +90,15 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     if (deadlinesChange) diffDeadlines(transaction, entry);
   }
 
+  function endLease(transaction: Transaction, lease: LiveLease, reason: LeaseEndReason): void {
+    lease.ending = true;
+    hooks.leaseEnding(lease, reason);
+    transaction.after(() => hooks.leaseEnded(lease, reason));
+  }
+
   function followLease(transaction: Transaction, lease: LiveLease, event: RunEvent): void {
-    if (event.type === "LeaseEnded") {
-      lease.ending = true;
-      hooks.leaseEnding(lease, event);
-      transaction.after(() => hooks.leaseEnded(lease, event));
-    } else if (noticeOf(event, lease.leaseId, 0) !== undefined && !lease.ending) {
+    if (event.type === "LeaseEnded") endLease(transaction, lease, event.detail.reason);
+    else if (noticeOf(event, lease.leaseId, 0) !== undefined && !lease.ending) {
       lease.lastNoticeSeq = event.seq;
       transaction.after(() => hooks.notice(lease, event));
     }
@@ -155,6 +160,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       entry.deadlines ??= currentDeadlines(entry);
       return entry.deadlines;
     },
+    endLease,
     dropDeadline(transaction, entry, kind, stepKey) {
       transaction.claimWrite();
       entry.deadlines?.delete(deadlineKey(kind, stepKey));

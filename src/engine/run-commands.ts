@@ -208,15 +208,3 @@ function applyToCorrupt(kernel: Kernel, transaction: Transaction, entry: RunEntr
   kernel.recorder.recordRow(transaction, entry);
   return done;
 }
-
-/** Sets a run aside whose history cannot be read, so that the others go on. */
-export function setAsideCorrupt(kernel: Kernel, entry: RunEntry): void {
-  const { state } = entry;
-  state.status = "PAUSED";
-  state.pauseReason = "CORRUPT_HISTORY";
-  state.version += 1;
-  kernel.writer.submit({
-    run: (transaction) => kernel.recorder.recordRow(transaction, entry),
-    refuse: () => {},
-  });
-}

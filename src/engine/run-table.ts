@@ -78,7 +78,7 @@ export function createRunTable(options: {
   runsMax: number;
   stepsMax: number;
   /** Told of a history that cannot be read, once for each load. */
-  onCorrupt: (entry: RunEntry, error: CorruptRowError) => void;
+  onCorrupt: (error: CorruptRowError) => void;
 }): RunTable {
   const { store } = options;
   const byNo = new Map<number, RunEntry>();
@@ -123,7 +123,7 @@ export function createRunTable(options: {
       fillFromRow(state, row);
       entry.corrupt = true;
       entry.durable = { lastSeq: row.lastSeq, stepsCompleted: row.stepsCompleted, updatedAtMs: row.updatedAtMs };
-      if (row.pauseReason !== "CORRUPT_HISTORY" && !finalStatuses.has(row.status)) options.onCorrupt(entry, corruption);
+      if (row.pauseReason !== "CORRUPT_HISTORY" && !finalStatuses.has(row.status)) options.onCorrupt(corruption);
     }
     cachedSteps += state.steps.size;
     return entry;

@@ -11,7 +11,7 @@ import {
   unacceptedMax,
 } from "../limits.ts";
 import type { StreamSink } from "./api.ts";
-import { type GrantPlan, giveAssignment } from "./assignment.ts";
+import { type GrantPlan, giveAssignment, unlessCorrupt } from "./assignment.ts";
 import { createFeed, type Feed } from "./feed.ts";
 import type { GoAwayReason, LostLease, Notice, ServerFrame } from "./frames.ts";
 import { noticeOf } from "./journal.ts";
@@ -181,20 +181,22 @@ export class Session implements Taker {
     const throughSeq = Math.max(lease.lastNoticeSeq, lease.grantedSeq);
     lease.catchingUp = afterSeq < throughSeq;
     if (!lease.catchingUp) return;
-    stream.feed.whenRoom(() => {
-      if (lease.ending || this.stream !== stream) return;
-      const { state } = lease.entry;
-      const page = { afterSeq, limit: pageSizeMax, bytesMax: journalChunkBytesMax };
-      const events = this.kernel.store.readEvents(state.runNo, page);
-      const last = events.at(-1);
-      lease.catchingUp = false;
-      for (const event of events) {
-        if (event.seq <= lease.grantedSeq && !state.signals.some(({ seq }) => seq === event.seq)) continue;
-        const notice = noticeOf(event, lease.leaseId, this.kernel.time.nowMs());
-        if (notice !== undefined) this.pushNotice(lease, notice);
-      }
-      if (last !== undefined) this.catchUp(stream, lease, last.seq);
-    });
+    stream.feed.whenRoom(() => unlessCorrupt(() => this.giveNotices(stream, lease, afterSeq)));
+  }
+
+  private giveNotices(stream: Stream, lease: LiveLease, afterSeq: number): void {
+    if (lease.ending || this.stream !== stream) return;
+    const { state } = lease.entry;
+    const page = { afterSeq, limit: pageSizeMax, bytesMax: journalChunkBytesMax };
+    const events = this.kernel.store.readEvents(state.runNo, page);
+    const last = events.at(-1);
+    lease.catchingUp = false;
+    for (const event of events) {
+      if (event.seq <= lease.grantedSeq && !state.signals.some(({ seq }) => seq === event.seq)) continue;
+      const notice = noticeOf(event, lease.leaseId, this.kernel.time.nowMs());
+      if (notice !== undefined) this.pushNotice(lease, notice);
+    }
+    if (last !== undefined) this.catchUp(stream, lease, last.seq);
   }
 
   /** Its Assign went to the transport: from now on the worker has the accept timeout to answer. */

@@ -165,7 +165,7 @@ export function createWriter(options: {
       work.run(open);
       for (let i = from; i < events.length; i++) open.bytes += events[i]?.event.bytes ?? 0;
     } catch (error) {
-      open.works.pop();
+      // It stays among the works of the batch: when that one fails, this is discarded and answered with the others.
       const refusal = error instanceof EngineError ? error.refusal : internalError(error);
       open.after(() => work.refuse(refusal));
     }
@@ -280,9 +280,18 @@ export function createWriter(options: {
     schedule();
   }
 
+  /**
+   * What is under way may be in the file or not: nobody is told anything of it. What never went to the store is not,
+   * and an embedding program, which may live on, must not wait for its answer for ever.
+   */
   function stopFatally(message: string): void {
     state = "stopped";
+    const refused = [...open.works, ...takeMailbox()];
     hooks.fatal(message);
+    for (const work of refused) work.refuse(stopped());
+  }
+  function stopped(): Refusal {
+    return refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 });
   }
 
   function probeLater(): void {
@@ -312,7 +321,7 @@ export function createWriter(options: {
 
   return {
     submit(work) {
-      if (state === "stopped") return;
+      if (state === "stopped") return work.refuse(stopped());
       if (mailbox.length - mailboxFrom >= limits.mailboxLengthMax) {
         work.refuse(refuse("BUSY", `${limits.mailboxLengthMax} commands are waiting`, { retryAfterMs: 100 }));
         return;

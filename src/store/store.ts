@@ -1,3 +1,4 @@
+import { EngineError, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { PauseReason } from "../core/event.ts";
 import { type DeadlineKind, finalStatuses, type RunState, type RunStatus } from "../core/state.ts";
@@ -121,12 +122,12 @@ export interface StepStatsRow {
   averageDurationMs: number;
 }
 
-/** Thrown by reads that meet a row that fails its CRC or cannot be decoded. */
-export class CorruptRowError extends Error {
+/** Thrown by reads that meet a row that fails its CRC or cannot be decoded; callers are told CORRUPT_HISTORY. */
+export class CorruptRowError extends EngineError {
   readonly runNo: number;
   readonly seq: number;
   constructor(runNo: number, seq: number, detail: string) {
-    super(`run number ${runNo}, seq ${seq}: ${detail}`);
+    super(refuse("CORRUPT_HISTORY", `the history of run number ${runNo} cannot be read at seq ${seq}: ${detail}`));
     this.name = "CorruptRowError";
     this.runNo = runNo;
     this.seq = seq;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { batchBytesMax, mailboxBytesMax } from "../../src/limits.ts";
+import { batchBytesMax, batchCommandsMax, mailboxBytesMax, mailboxLengthMax } from "../../src/limits.ts";
 import { EngineRig, startRequest } from "../support/engine-rig.ts";
 import { HeldStore } from "../support/held-store.ts";
 
@@ -29,4 +29,35 @@ test("large commands that find no room are refused BUSY; the others are all appl
   const perCommit = Math.ceil(batchBytesMax / (4 * MiB));
   expect(rig.engine.status().counters.commits).toBeGreaterThanOrEqual(1 + Math.floor(applied / perCommit));
   expect(await rig.start({ input })).toMatchObject({ kind: "started" });
+});
+
+test("a lease that is over while the mailbox is full ends when there is room, and holds nobody up meanwhile", async () => {
+  const held = new HeldStore();
+  const rig = new EngineRig({ store: held.store, leaseTtlMs: 3_000 });
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  expect(worker.assignments).toHaveLength(1);
+  worker.accept(worker.assignments[0]!.lease);
+  held.holding = true;
+  const first = rig.start();
+  await rig.settle();
+  // What one commit takes is decided and waits with it; then the mailbox fills up behind that.
+  const signal = () =>
+    rig.engine.signalRun({ namespace: "default", runId }, { name: "s", payload: undefined, requestId: "one" }).then(
+      () => "applied",
+      (error: { reason: string }) => error.reason,
+    );
+  const signals = Array.from({ length: batchCommandsMax }, signal);
+  await rig.settle();
+  signals.push(...Array.from({ length: mailboxLengthMax + 100 }, signal));
+  await rig.settle();
+  await rig.advanceMs(3_500);
+  expect((await rig.run(runId)).status).toBe("RUNNING");
+  held.holding = false;
+  held.release();
+  await first;
+  expect(new Set(await Promise.all(signals))).toEqual(new Set(["applied", "BUSY"]));
+  await rig.advanceMs(1_100);
+  expect(await rig.eventTypes(runId)).toContain("LeaseEnded");
 });

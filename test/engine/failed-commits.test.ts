@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Store } from "../../src/store/store.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
@@ -76,16 +77,16 @@ test("leases that came due while the disk was full end when there is room", asyn
 });
 
 test("a constraint error costs its neighbours nothing: each is decided again alone", async () => {
-  const { store, rig } = held();
+  const store = new HeldStore();
   let broken = 0;
-  const commit = rig.store.commit.bind(rig.store);
-  rig.store.commit = async (batch) => {
+  const commit: Store["commit"] = async (batch) => {
     if (batch.runs.some((row) => row.runId === "bad")) {
       broken += 1;
       return { kind: "constraint", message: "planted" };
     }
-    return commit(batch);
+    return store.store.commit(batch);
   };
+  const rig = new EngineRig({ store: { ...store.store, commit } });
   store.holding = true;
   const first = rig.start({ runId: "one" });
   await rig.settle().catch(() => {});
@@ -100,6 +101,45 @@ test("a constraint error costs its neighbours nothing: each is decided again alo
   ]);
   expect(broken).toBe(2);
   expect(rig.fatal).toEqual([]);
+});
+
+test("what was refused on top of a failed commit is answered with it", async () => {
+  const { store, rig } = held();
+  store.holding = true;
+  store.outcome = full;
+  const first = rig.start({ runId: "a" });
+  await rig.settle();
+  const nowhere = { namespace: "default", runId: "nowhere" };
+  const second = rig.engine.signalRun(nowhere, { name: "s", payload: undefined, requestId: "" });
+  const outcomes = Promise.allSettled([first, second]);
+  await rig.settle();
+  store.holding = false;
+  store.release();
+  for (const outcome of await outcomes)
+    expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "DISK_FULL" } });
+});
+
+test("what waits behind a failed sync is told that the server stops", async () => {
+  const { store, rig } = held();
+  store.holding = true;
+  store.outcome = { kind: "fatal", message: "fsync failed" };
+  let answered = false;
+  void rig.start({ runId: "a" }).finally(() => {
+    answered = true;
+  });
+  await rig.settle();
+  const nowhere = { namespace: "default", runId: "nowhere" };
+  const decided = [
+    rig.start({ runId: "b" }),
+    rig.engine.signalRun(nowhere, { name: "s", payload: undefined, requestId: "" }),
+  ];
+  const outcomes = Promise.allSettled(decided);
+  await rig.settle();
+  store.release();
+  for (const outcome of await outcomes)
+    expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "SHUTTING_DOWN" } });
+  expect(rig.fatal).toEqual(["fsync failed"]);
+  expect(answered, "what may be in the file is not spoken of").toBe(false);
 });
 
 test("a failed sync stops everything: no answer is ever given again", async () => {

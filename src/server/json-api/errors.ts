@@ -12,6 +12,7 @@ const statusOfReason: Partial<Record<ErrorReason, number>> = {
   DISK_FULL: 503,
   SHUTTING_DOWN: 503,
   INTERNAL: 500,
+  CORRUPT_HISTORY: 500,
 };
 
 /** What contradicts the state of the workflow is a conflict. */
