@@ -1,0 +1,144 @@
+import { setImmediate as immediate } from "node:timers/promises";
+import { expect, test } from "vitest";
+import type { LeaseHandle } from "../../src/engine/frames.ts";
+import { verifyFile } from "../../src/store/sqlite/verify.ts";
+import { useTemporaryFile } from "../store/temporary.ts";
+import { EngineRig } from "../support/engine-rig.ts";
+import { completeStep, json } from "../support/given.ts";
+
+// A history that cannot be read costs its own run and nobody else, whoever meets it first and however late.
+
+const file = useTemporaryFile();
+const corrupt = { reason: "CORRUPT_HISTORY" };
+const setAside = { status: "PAUSED", pauseReason: "CORRUPT_HISTORY" };
+
+/** On a real file, with every cold run read anew. */
+async function openRig(): Promise<EngineRig> {
+  const rig = new EngineRig({ store: await file.open(), runCacheMax: 1 });
+  rig.settle = async () => {
+    for (let quiet = 0; quiet < 5; quiet++) {
+      await immediate();
+      if (rig.engine.status().mailbox > 0) quiet = 0;
+    }
+  };
+  return rig;
+}
+
+/** Turns over a byte of the step's stored output. */
+function tamper(runNo: number): void {
+  file.tamper((database) => {
+    const { changes } = database
+      .prepare(`UPDATE events SET payload = '"#"' WHERE run_no = ? AND step_key = 'a'`)
+      .run(runNo);
+    expect(changes).toBe(1);
+  });
+}
+
+/** A run with one finished step, under a lease. */
+async function leased(rig: EngineRig, runId: string): Promise<LeaseHandle> {
+  await rig.started({ runId });
+  const got = await rig.acquire();
+  await rig.unary(got!.lease, completeStep("a", "x"));
+  return got!.lease;
+}
+const suspend = (rig: EngineRig, lease: LeaseHandle) =>
+  rig.unary(lease, { type: "SuspendRun", awaits: [{ kind: "signal", name: "go" }], noticesSeen: 100 });
+const signal = (rig: EngineRig, runId: string) =>
+  rig.engine.signalRun({ namespace: "default", runId }, { name: "go", payload: json(1), requestId: "" });
+
+test("a command that meets it is refused; the run is set aside, may be terminated, and the others go on", async () => {
+  const rig = await openRig();
+  for (const runId of ["bad", "good"]) {
+    const lease = await leased(rig, runId);
+    await rig.unary(lease, { type: "SetTimer", stepKey: "nap", delayMs: 60_000, signalName: "" });
+    await suspend(rig, lease);
+  }
+  tamper(1);
+  await expect(signal(rig, "bad")).rejects.toMatchObject(corrupt);
+  expect(await rig.run("bad")).toMatchObject(setAside);
+  await expect(signal(rig, "bad")).rejects.toMatchObject(corrupt);
+  await signal(rig, "good");
+  expect(await rig.run("good")).toMatchObject({ status: "QUEUED" });
+  await rig.advanceMs(61_000);
+  expect(await rig.run("bad")).toMatchObject(setAside);
+  await rig.engine.terminateRun({ namespace: "default", runId: "bad" }, { reason: "lost" });
+  expect(await rig.run("bad")).toMatchObject({ status: "TERMINATED" });
+  await rig.engine.stop();
+  const problems: boolean[] = [];
+  await verifyFile(file.path, { onProblem: ({ known }) => problems.push(known) });
+  expect(problems.length).toBeGreaterThan(0);
+  expect(problems.every((known) => known)).toBe(true);
+});
+
+test("under a lease the worker is told, its lease is revoked, and its room is for others", async () => {
+  const rig = await openRig();
+  await rig.started({ runId: "bad" });
+  const worker = await rig.worker({ capacity: 1 }).greeted();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  worker.accept(lease);
+  expect(await worker.op(lease, [completeStep("a", "x")])).toMatchObject({ kind: "applied" });
+  tamper(1);
+  // The result is there already: its answer is read from the history.
+  expect(await worker.op(lease, [completeStep("a", "x")], { opId: 9 })).toMatchObject(corrupt);
+  await rig.settle();
+  expect(worker.of("revoke")).toMatchObject([{ lost: { leaseId: lease.leaseId, reason: "REVOKED" } }]);
+  expect(await rig.run("bad")).toMatchObject({ ...setAside, workerId: "" });
+  expect(await worker.op(lease, [completeStep("b")], { opId: 10 })).toMatchObject({ reason: "LEASE_LOST" });
+  await rig.started({ runId: "good" });
+  await rig.settle();
+  expect(worker.assignments.map(({ lease: { runId } }) => runId)).toEqual(["bad", "good"]);
+  await rig.engine.stop();
+});
+
+test("a run that cannot be handed over is set aside; the next one is", async () => {
+  const rig = await openRig();
+  const lease = await leased(rig, "bad");
+  await rig.engine.releaseLease({ namespace: "default", lease, retryAfterMs: 0 });
+  await rig.started({ runId: "good" });
+  // Known in memory, so that the grant does not read the history: the assignment does.
+  await signal(rig, "bad");
+  tamper(1);
+  const worker = await rig.worker().greeted();
+  await rig.settle();
+  expect(worker.assignments.map(({ lease: { runId } }) => runId)).toEqual(["good"]);
+  expect(await rig.run("bad")).toMatchObject(setAside);
+  expect(worker.of("revoke")).toEqual([]);
+  await rig.engine.stop();
+});
+
+test("an acquire that gets such a run ends with its lease, and the next one finds the next run", async () => {
+  const rig = await openRig();
+  const lease = await leased(rig, "bad");
+  await rig.engine.releaseLease({ namespace: "default", lease, retryAfterMs: 0 });
+  await signal(rig, "bad");
+  tamper(1);
+  expect(await rig.acquire({ waitMs: 10_000 })).toBeUndefined();
+  expect(await rig.run("bad")).toMatchObject(setAside);
+  await rig.started({ runId: "good" });
+  expect(await rig.acquire()).toMatchObject({ lease: { runId: "good" } });
+  await rig.engine.stop();
+});
+
+test("a query says so and sets an open run aside; a closed one stays closed, and nothing of it is made up", async () => {
+  const rig = await openRig();
+  await suspend(rig, await leased(rig, "open"));
+  const closing = await leased(rig, "closed");
+  await rig.unary(closing, { type: "CompleteRun", output: json("done") });
+  tamper(1);
+  tamper(2);
+  const page = { afterSeq: 0, limit: 100 };
+  for (const runId of ["open", "closed"]) {
+    await expect(rig.engine.history({ namespace: "default", runId }, page)).rejects.toMatchObject(corrupt);
+  }
+  await rig.settle();
+  expect(await rig.run("open")).toMatchObject(setAside);
+  expect(await rig.run("closed")).toMatchObject({ status: "COMPLETED" });
+  file.tamper((database) => database.exec("UPDATE events SET payload = '0' WHERE run_no = 2 AND payload = '\"done\"'"));
+  await expect(rig.run("closed")).rejects.toMatchObject(corrupt);
+  await rig.engine.stop();
+  const again = await openRig();
+  expect(await again.run("open")).toMatchObject(setAside);
+  expect(await again.start({ runId: "new" })).toMatchObject({ kind: "started" });
+  await again.engine.stop();
+});
