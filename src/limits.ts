@@ -18,6 +18,12 @@ export const batchEventsMax = 8_192;
 /** Bytes of payload in one commit: bounds the WAL frames that one sync has to carry. */
 export const batchBytesMax = 16 * MiB;
 
+/** Commands worth a commit of their own while as many again are decided: fewer cost more in syncs than they gain. */
+export const headStartWorksMin = 32;
+
+/** A disk whose last commit took longer gets few large commits instead: there a sync costs more than deciding. */
+export const quickCommitMs = 10;
+
 /** Due deadlines taken into one commit: a storm of timers must not hold up the commands of workers. */
 export const batchDeadlinesMax = 1_024;
 
