@@ -95,8 +95,12 @@ export const sessionLinesMax = 10_000;
 /** Sessions at once: each costs some tens of KiB. */
 export const sessionsMax = 20_000;
 
-/** Hellos admitted in a second; the others are told when to come back, so that a restart is no storm. */
+/** Hellos admitted in any second; the others are told when to come back, so that a restart is no storm. */
 export const hellosPerSecondMax = 300;
+/** Returns promised for each second: the rest is room for those who were told nothing. */
+export const helloReturnsPerSecond = 240;
+/** The longest that a Hello is told to stay away: whoever floods the gate must not keep the others out for longer. */
+export const helloDelayMsMax = 30_000;
 
 /** What may wait for one session to read: beyond it the stream is cut, the session goes on. */
 export const outboxItemsMax = 65_536;

@@ -1,9 +1,10 @@
 import { type Refusal, refuse } from "../core/errors.ts";
 import { payloadBytes } from "../core/payload.ts";
-import { helloTimeoutMs, hellosPerSecondMax, sessionLinesMax, sessionsMax } from "../limits.ts";
+import { helloTimeoutMs, sessionLinesMax, sessionsMax } from "../limits.ts";
 import type { SessionHandle, StreamSink } from "./api.ts";
 import type { Hello, LeaseHandle, OpOutcome, ResolvedNote, ServerFrame } from "./frames.ts";
 import { adoptHeld, endUnlisted, giveUp, welcome } from "./hello.ts";
+import { HelloGate } from "./hello-gate.ts";
 import { type Kernel, sessionIntervals } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { submitInvalidOp, submitOp } from "./ops.ts";
@@ -28,24 +29,11 @@ const protocolVersion = 1;
 export function createSessions(kernel: Kernel): Sessions {
   const byInstance = new Map<string, Session>();
   const streams = new Set<Stream>();
+  const gate = new HelloGate();
   let draining = false;
-  let helloWindowMs = 0;
-  let hellosInWindow = 0;
 
   function instanceKey(namespace: string, instanceId: string): string {
     return `${namespace}\u0000${instanceId}`;
-  }
-
-  /** How long this Hello should wait; 0 when it is welcome now. A restart must not become a storm. */
-  function helloDelayMs(): number {
-    const nowMs = kernel.clock.elapsedMs();
-    if (nowMs - helloWindowMs >= 1_000) {
-      helloWindowMs = nowMs;
-      hellosInWindow = 0;
-    }
-    hellosInWindow += 1;
-    if (hellosInWindow <= hellosPerSecondMax) return 0;
-    return Math.ceil((hellosInWindow / hellosPerSecondMax) * 1_000);
   }
 
   function close(session: Session): void {
@@ -188,8 +176,14 @@ export function createSessions(kernel: Kernel): Sessions {
         cancelHelloTimeout();
         kernel.counters.hellos += 1;
         if (draining) return end(goAway("SHUTDOWN", "the server is stopping", 1_000, 1_000));
-        const delayMs = byInstance.size >= sessionsMax ? 10_000 : helloDelayMs();
-        if (delayMs > 0) return end(goAway("OVERLOAD", "too many workers say Hello at once", delayMs, 1_000));
+        if (byInstance.size >= sessionsMax) {
+          return end(goAway("OVERLOAD", `${sessionsMax} workers are here already`, 10_000, 1_000));
+        }
+        const later = gate.enter(kernel.clock.elapsedMs());
+        if (later !== undefined) {
+          kernel.counters.hellosPutOff += 1;
+          return end(goAway("OVERLOAD", "too many workers say Hello at once", later.afterMs, later.jitterMs));
+        }
         kernel.writer.submit({
           run(transaction) {
             if (stream.ended) return;

@@ -18,6 +18,7 @@ export interface Counters {
   undelivered: number;
   unaccepted: number;
   hellos: number;
+  hellosPutOff: number;
   slowConsumers: number;
   commitMsTotal: number;
 }
@@ -33,6 +34,7 @@ export function createCounters(): Counters {
     undelivered: 0,
     unaccepted: 0,
     hellos: 0,
+    hellosPutOff: 0,
     slowConsumers: 0,
     commitMsTotal: 0,
   };

@@ -23,6 +23,7 @@ const counterHelp: Readonly<Record<keyof Counters, string>> = {
   undelivered: "Leases that were taken back before they were sent",
   unaccepted: "Leases that were offered and not accepted in time",
   hellos: "Hellos of workers",
+  hellosPutOff: "Hellos that were told to come back later, because too many came in one second",
   slowConsumers: "Streams cut because the worker did not read",
   commitMsTotal: "Time spent in commits, in milliseconds",
 };

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { hellosPerSecondMax } from "../../src/limits.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 
 // Who gets work, who gets no more, and what becomes of a session that is gone.
@@ -109,4 +110,18 @@ test("a lost session is forgotten when its grace is over, however its stream was
   stalled.handle.closed();
   await rig.advanceMs(15_001);
   expect(rig.engine.status().sessions).toBe(0);
+});
+
+test("a Hello too many in one second is told when to come back, and is welcome then", async () => {
+  const rig = new EngineRig();
+  await Promise.all(Array.from({ length: hellosPerSecondMax }, () => rig.worker().greeted()));
+  const late = await rig.worker().greeted();
+  const [told] = late.of("goAway");
+  expect(told).toMatchObject({ reason: "OVERLOAD" });
+  expect(late.ended).toBe(true);
+  expect(rig.engine.status().sessions).toBe(hellosPerSecondMax);
+  await rig.advanceMs(told!.reconnectAfterMs);
+  const again = await rig.worker(late.hello).greeted();
+  expect(again.of("welcome")).toHaveLength(1);
+  expect(rig.engine.status().counters).toMatchObject({ hellos: hellosPerSecondMax + 2, hellosPutOff: 1 });
 });
