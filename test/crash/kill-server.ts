@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { sdks, withRig } from "./rig.ts";
+import { prepareSdks, sdks, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 
 /** R1: SIGKILL at random moments under load, again and again on one file. */
@@ -11,6 +11,7 @@ export const killServer: Row = {
     withRig(async (rig) => {
       const tally = new Tally();
       const recoveriesMs: number[] = [];
+      prepareSdks();
       await rig.serve();
       const client = rig.client("ledger", "--lanes", "20", "--sdk", "--seed", String(Date.now()));
       for (const sdk of sdks) for (const number of [1, 2]) rig.sdkWorker(sdk, `${sdk}-${number}`);

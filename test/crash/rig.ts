@@ -8,6 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { root, ServerProcess } from "../support/server-process.ts";
 import { has } from "../support/tools.ts";
+import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 
 // One file, the servers that serve it one after the other on one address, the clients that write down what was
 // promised, and the separate code that reads the file in the end.
@@ -17,9 +18,13 @@ const run = promisify(execFile);
 export const killPoints = ["before", "after", "during", "acked"] as const;
 /** Where a worker process kills itself, or stops, stays, or is slow: see sdk-worker.ts. */
 export type KillPoint = (typeof killPoints)[number] | "stop" | "hold" | "slow";
-export type Sdk = "typescript" | "go";
+export type Sdk = "typescript" | "go" | "python";
 /** The SDKs whose toolchain is here. */
-export const sdks: readonly Sdk[] = has("go") ? ["typescript", "go"] : ["typescript"];
+export const sdks: readonly Sdk[] = [
+  "typescript",
+  ...(has("go") ? (["go"] as const) : []),
+  ...(hasPython() ? (["python"] as const) : []),
+];
 
 let goWorker: string | undefined;
 /** Builds the worker of the Go SDK, once. */
@@ -31,7 +36,18 @@ export function goWorkerPath(): string {
   return goWorker;
 }
 function sdkCommand(sdk: Sdk): string[] {
-  return sdk === "go" ? [goWorkerPath()] : [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
+  switch (sdk) {
+    case "typescript":
+      return [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
+    case "go":
+      return [goWorkerPath()];
+    case "python":
+      return [pythonEnvironment(root), join(import.meta.dirname, "sdk_worker.py")];
+  }
+}
+/** Builds what the workers need. This process stands still meanwhile: call it before anything waits. */
+export function prepareSdks(): void {
+  for (const sdk of sdks) sdkCommand(sdk);
 }
 
 export interface Checked {

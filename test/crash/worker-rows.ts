@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Client, type RunHandle } from "../../clients/typescript/src/index.ts";
 import { FaultProxy, type Weather } from "../support/fault-proxy.ts";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
-import { goWorkerPath, type KillPoint, killPoints, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
+import { type KillPoint, killPoints, prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 import { tortureWorker } from "./torture-workflow.ts";
 
@@ -30,8 +30,7 @@ async function overLanes(
   return withRig(
     async (rig) => {
       const tally = new Tally();
-      // Built before anything waits: this process stands still meanwhile.
-      if (sdks.includes("go")) goWorkerPath();
+      prepareSdks();
       await rig.serve();
       const client = new Client({ address: rig.url });
       let next = 0;
@@ -65,6 +64,14 @@ async function eventsOf(client: Client, runId: string): Promise<Event[]> {
   for await (const event of client.watch(runId)) events.push(event);
   return events;
 }
+/** Where a run stands that should have ended, and how it came there. */
+async function stateOf({ rig }: Lane, runId: string): Promise<string> {
+  const body = JSON.stringify({ runId });
+  const headers = { "content-type": "application/json" };
+  const tell = (method: string) =>
+    fetch(`${rig.url}/everstep.v1.RunService/${method}`, { method: "POST", headers, body }).then((said) => said.text());
+  return `${await tell("ExplainRun")} ${await tell("GetRunHistory")}`;
+}
 /** Another worker finishes the run; the time that it took, and what is wrong with the history. */
 async function finishElsewhere(lane: Lane, run: RunHandle): Promise<{ ms: number; violations: string[] }> {
   const startedAtMs = performance.now();
@@ -75,7 +82,9 @@ async function finishElsewhere(lane: Lane, run: RunHandle): Promise<{ ms: number
     identity: "survivor",
   });
   try {
-    await run.result({ timeoutMs: takeoverMsMax });
+    await run.result({ timeoutMs: takeoverMsMax }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}; ${await stateOf(lane, run.runId)}`);
+    });
     const events = await eventsOf(lane.client, run.runId);
     const completed = events.filter((event) => event.type === EventType.STEP_COMPLETED).map((event) => event.stepKey);
     const violations = completed.toSorted().join() === "a,b,c,d" ? [] : [`the step results are ${completed.join()}`];
