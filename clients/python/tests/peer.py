@@ -161,6 +161,8 @@ class Peer:
         self.permanent = False
         self.closed = False
         self.silent = False
+        self.deaf = False
+        """It acknowledges no beat."""
         self.stream: _Stream | None = None
         self.worker: Worker
         self.logged: list[str] = []
@@ -191,7 +193,7 @@ class Peer:
         match frame.WhichOneof("frame"):
             case "hello":
                 soon(self._welcome, frame.hello)
-            case "beat":
+            case "beat" if not self.deaf:
                 ack = worker_service_pb2.BeatAck(beat_seq=frame.beat.beat_seq)
                 soon(lambda: self.send(beat_ack=ack))
             case "drain":

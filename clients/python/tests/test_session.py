@@ -161,6 +161,19 @@ async def test_a_beat_each_third_of_the_ttl_confirms_what_is_held() -> None:
         assert [held.lease_id for held in beats[-1].held] == [lease_id_of(1)]
 
 
+async def test_a_kept_lease_is_confirmed_by_its_verdict_also_when_no_beat_gets_through() -> None:
+    hanging = Hanging()
+    async with serving(hanging.workflow) as peer:
+        peer.assign(1, "hanging")
+        await turns()
+        peer.deaf = True
+        for _ in range(12):
+            await peer.clock.advance(10_000)
+            peer.cut()
+        assert not hanging.stopped
+        assert peer.worker.health().held == 1
+
+
 async def test_go_away_comes_back_after_the_named_time_and_a_part_of_the_jitter() -> None:
     async with serving(five) as peer:
         peer.send(go_away=worker_service_pb2.GoAway(reconnect_after_ms=4_000, jitter_ms=2_000))

@@ -37,6 +37,7 @@ class Leases:
         self._channels: dict[bytes, LeaseChannel] = {}
         self._beats: dict[int, _SentBeat] = {}
         self._listed: list[LeaseChannel] = []
+        self._listed_at_ms = 0.0
         self._expiry: TimerHandle | None = None
         self.trust_ms: float = limits.WATCHDOG_MS_DEFAULT
         """Five sixths of the TTL (Welcome)."""
@@ -90,6 +91,7 @@ class Leases:
     def held(self) -> list[HeldLease]:
         """For Hello."""
         self._listed = self.all()
+        self._listed_at_ms = self._host.ports.clock.now_ms()
         return [
             HeldLease(
                 lease=channel.lease,
@@ -100,7 +102,7 @@ class Leases:
         ]
 
     def judge(self, verdicts: Iterable[Verdict]) -> None:
-        """After Welcome: what is kept sends again whatever has no result."""
+        """After Welcome: what is kept was renewed by Hello, as by a beat, and sends again whatever has no result."""
         kept = set()
         for verdict in verdicts:
             if verdict.kept:
@@ -111,6 +113,7 @@ class Leases:
                 channel.lost(_name_of(verdict.lost_reason))
         for channel in self.all():
             if channel.key in kept:
+                channel.confirmed_at_ms = self._listed_at_ms
                 channel.pipe.resend()
             else:
                 channel.lost("the server does not know it")
