@@ -5,6 +5,8 @@ import type { Came } from "./scripted-server.ts";
 export class PeerStream {
   readonly came: Came[] = [];
   readonly beats: Came[] = [];
+  /** What the starts that were not shown have acknowledged, by lease. */
+  readonly acknowledged = new Map<string, bigint>();
   /** The worker has closed its side. */
   finished = false;
   readonly #waiting: ServerFrame[] = [];

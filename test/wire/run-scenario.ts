@@ -170,8 +170,10 @@ class Context {
       if (action.answer === "nothing") this.#unanswered.push(came);
       server.answer(came, action.answer ?? "applied");
     } else if ("reply" in action) this.#reply(server, action.reply);
-    else if ("beat" in action) await server.beat(action.beat);
-    else if ("send" in action) server.send(action.send);
+    else if ("beat" in action) {
+      const came = await server.beat(this.#names.fill(action.beat));
+      this.#names.learn(action.beat, came.json);
+    } else if ("send" in action) server.send(this.#names.fill(action.send) as object);
     else if ("sendUnknown" in action) server.sendUnknown();
     else if ("sync" in action) await server.sync();
     else if ("noFrame" in action) server.noFrame(action.noFrame);

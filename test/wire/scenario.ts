@@ -4,7 +4,8 @@ import type { ProgramInput } from "./drivers/typescript-program.ts";
 
 /**
  * JSON of which only what is named is compared: objects by their fields, arrays whole, null is what is left out or null,
- * `"*"` is anything. In frames and the `like` of ops `"=name"` is anything at first and the same later.
+ * `"*"` is anything. In frames, beats and the `like` of ops `"=name"` is anything at first and the same later; what is
+ * sent may name what was met before.
  */
 export type Like = unknown;
 
@@ -49,6 +50,7 @@ export type ScriptedAction =
   | { readonly op: readonly Like[]; readonly like?: Like; readonly lease?: number; readonly answer?: Answer }
   /** The answer to the oldest op on this stream that got "nothing". */
   | { readonly reply: Answer }
+  /** Waits for a beat, behind those that earlier actions have taken. */
   | { readonly beat: Like }
   | { readonly send: object }
   /** A frame of a kind that this version does not know. */

@@ -112,7 +112,11 @@ export class ScriptedServer {
   }
 
   /** Starts that are a record only may come or not, by how long a step takes: they are answered and not shown. */
-  #takeOp(stream: PeerStream, op: Op): void {
+  #takeOp(stream: PeerStream, taken: Op): void {
+    // A start that is not shown may be the op that acknowledges a refusal: the next one that is shown then says so.
+    const lease = taken.lease?.runId ?? "";
+    const afterRefused = taken.afterRefused || stream.acknowledged.get(lease) || 0n;
+    const op = { ...taken, afterRefused };
     const shown = op.changes.filter(
       ({ change }) =>
         change.case !== "startStep" ||
@@ -121,7 +125,8 @@ export class ScriptedServer {
         change.value.timeoutMs !== 0n,
     );
     const json = toJson(OpSchema, { ...op, changes: shown }, { alwaysEmitImplicit: true }) as Record<string, unknown>;
-    const came: Came = { kind: "op", lease: op.lease?.runId ?? "", json, op, taken: false };
+    const came: Came = { kind: "op", lease, json, op, taken: false };
+    stream.acknowledged.set(lease, shown.length > 0 ? 0n : afterRefused);
     if (shown.length > 0) stream.came.push(came);
     else if (this.answering) this.answer(came, "applied", stream);
   }
@@ -185,14 +190,14 @@ export class ScriptedServer {
     );
   }
 
+  /** A beat like this, behind those that were taken. */
   beat(like: Like): Promise<Came> {
     return this.#waiting.until(
       () => `a beat like ${JSON.stringify(like)}`,
       () => {
         this.#check();
-        const came = this.#beats.find((one) => !one.taken && isLike(one.json, like));
-        if (came !== undefined) came.taken = true;
-        return came;
+        const at = this.#beats.findIndex((one) => isLike(one.json, like));
+        return this.#beats.splice(0, at + 1)[at];
       },
     );
   }

@@ -67,14 +67,19 @@ export const control: readonly ScriptedScenario[] = [
     server: "scripted",
     actions: [
       ...welcomed(),
-      assign([{ op: "step", key: "a", fail: { type: "Io", message: "cable" } }]),
+      // The held step keeps the lease, so that the back-off may be too long to end by itself.
+      assign([
+        { op: "parallel", branches: [[held("h")], [{ op: "step", key: "a", fail: { type: "Io", message: "cable" } }]] },
+      ]),
       accepted(),
       {
         op: [{ failStep: { stepKey: "a" } }],
-        answer: { applied: { results: [{ index: 0, retry: { nextAttempt: 2, delayMs: "4000" } }] } },
+        answer: { applied: { results: [{ index: 0, retry: { nextAttempt: 2, delayMs: String(day) } }] } },
       },
+      { fact: { fact: "step", key: "h" } },
       { sync: true },
       cancelNotice(),
+      { fact: { fact: "aborted", key: "h", reason: "CANCELLED" } },
       cancelled,
       heldIs(0),
       { noFact: { fact: "step", attempt: 2 } },
@@ -186,6 +191,7 @@ export const control: readonly ScriptedScenario[] = [
     name: "drain-with-work",
     proves: "lets running steps finish in a drain, starts no new ones, gives the runs back, then says Goodbye",
     server: "scripted",
+    options: { drainMs: 60_000 },
     actions: [
       ...welcomed(),
       assign([held("a"), step("b", 1)]),

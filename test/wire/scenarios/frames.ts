@@ -124,10 +124,10 @@ export const frames: readonly ScriptedScenario[] = [
       assign([held("a"), step("b", 1)]),
       accepted(),
       { fact: { fact: "step", key: "a" } },
-      { beat: { held: [{ leaseId: leaseId(1) }] } },
+      { beat: { held: [{ leaseId: leaseId(1) }], beatSeq: "=beat" } },
       {
         send: {
-          beatAck: { beatSeq: "2", lost: [{ leaseId: leaseId(1), reason: "LEASE_END_REASON_EXPIRED" }] },
+          beatAck: { beatSeq: "=beat", lost: [{ leaseId: leaseId(1), reason: "LEASE_END_REASON_EXPIRED" }] },
         },
       },
       { fact: { fact: "aborted", run: "run-1", key: "a", reason: "LEASE_LOST" } },

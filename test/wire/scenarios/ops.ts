@@ -222,7 +222,7 @@ export const ops: readonly ScriptedScenario[] = [
     server: "scripted",
     actions: [
       ...welcomed(),
-      assign([{ op: "catch", do: [{ ...held("slow"), timeoutMs: 150 }] }]),
+      assign([{ op: "catch", do: [{ ...held("slow"), timeoutMs: 500 }] }]),
       accepted(),
       { op: [{ startStep: { stepKey: "slow", attempt: 1, timeoutMs: "*" } }] },
       { fact: { fact: "aborted", key: "slow", reason: "STEP_TIMEOUT" } },

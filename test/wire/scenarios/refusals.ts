@@ -48,7 +48,7 @@ const triesAgain = (name: string, reason: string, proves: string): ScriptedScena
     accepted(),
     {
       op: [completeStep("a", "1")],
-      like: { opId: "1" },
+      like: { opId: "=first" },
       answer: refused(reason, { ...transient, retryAfterMs: "20" }),
     },
     { op: [completeStep("a", "1")], like: { opId: "=first", afterRefused: "0" } },

@@ -161,10 +161,16 @@ export const resume: readonly ScriptedScenario[] = [
     server: "scripted",
     actions: [
       ...welcomed(),
-      assign([{ op: "parallel", branches: [[{ op: "catch", do: [step("a", 1)] }], [held("b")]] }]),
+      // The start of b has an input, so it is an op at once; one that comes later would acknowledge the refusal.
+      assign([
+        { op: "parallel", branches: [[{ op: "catch", do: [held("a")] }], [{ ...held("b"), input: { cents: 5 } }]] },
+      ]),
       accepted(),
+      { op: [{ startStep: { stepKey: "b", input: "*" } }] },
+      { fact: { fact: "step", key: "a" } },
       { fact: { fact: "step", key: "b" } },
-      { op: [completeStep("a", "1")], like: { opId: "=first" }, answer: refused("INVALID") },
+      { tell: { cmd: "finish", run: "run-1", key: "a" }, value: true },
+      { op: [completeStep("a", '"held"')], like: { opId: "=first" }, answer: refused("INVALID") },
       { fact: { fact: "caught" } },
       ...cutAndResume([kept()], { held: [{ lastRefusedOpId: "=first" }] }),
       { tell: { cmd: "finish", run: "run-1", key: "b" }, value: true },
