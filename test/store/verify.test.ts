@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Problem, verifyFile } from "../../src/store/sqlite/verify.ts";
 import { recordRun } from "./fixtures.ts";
@@ -140,6 +140,20 @@ describe("verify", () => {
     const found = places(await verify());
     expect(found).toContainEqual([1, "", 1]);
     expect(found).toContainEqual([2, "run-2", 1]);
+  });
+
+  test("rows out of order, in which the search for the next run would go round for ever", async () => {
+    let root = 0;
+    file.tamper((database) => {
+      root = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'runs'").pluck().get() as number;
+    });
+    // A leaf page has 8 bytes of header, then the place of each row, two bytes each: rows 3 and 4 change places.
+    const at = (root - 1) * 4_096 + 8 + 2 * 2;
+    const places = readFileSync(file.path).subarray(at, at + 4);
+    const raw = openSync(file.path, "r+");
+    writeSync(raw, Buffer.concat([places.subarray(2), places.subarray(0, 2)]), 0, 4, at);
+    closeSync(raw);
+    expect((await verify()).map(({ message }) => message)).toContainEqual(expect.stringMatching(/3 follows 4/));
   });
 
   test("pages that SQLite cannot read", async () => {

@@ -50,7 +50,7 @@ export async function verifyFile(
       );
     }
     checkFile(database, ofFile);
-    await checkRuns(database, report, done, options.onProgress);
+    await checkRuns(database, report, ofFile, done, options.onProgress);
   } catch (error) {
     // What SQLite cannot read is a finding; what is no file of ours is not.
     if (!isCorruption(error)) throw error;
@@ -77,6 +77,7 @@ function checkFile(database: Database, ofFile: (message: string) => void): void 
 async function checkRuns(
   database: Database,
   report: (problem: Problem) => void,
+  ofFile: (message: string) => void,
   done: Verified,
   onProgress: ((progress: Verified) => void) | undefined,
 ): Promise<void> {
@@ -92,6 +93,8 @@ async function checkRuns(
   for (let after = Number.MIN_SAFE_INTEGER; ; ) {
     const runNo = next.get({ after })?.[0] ?? undefined;
     if (runNo === undefined) break;
+    // In a damaged index the next number may be an earlier one, or none at all.
+    if (!(runNo > after)) return ofFile(`run number ${runNo} follows ${after}: the order of an index is broken`);
     inSnapshot(runNo);
     after = runNo;
     if (done.runs % progressEveryRuns !== 0) continue;
