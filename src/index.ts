@@ -24,14 +24,16 @@ export interface CreateEngineOptions {
   readonly durability?: "full" | "relaxed";
   /** Take the wall clock as it is, even when the file's newest instant is ahead of it. */
   readonly resetClock?: boolean;
+  /** Open a file although its log is damaged: it is copied aside first, what SQLite recovers is kept. */
+  readonly acceptDamagedLog?: boolean;
   readonly log?: Log;
   /** Told once when nothing can be acknowledged any more: an I/O error or a failed sync. Default: the process exits with code 1. */
   readonly onFatal?: (message: string) => void;
 }
 
 /**
- * Opens the file and starts the engine. Throws when another process holds the file, its version is newer, or this Node
- * is too old.
+ * Opens the file and starts the engine. Throws when another process holds the file, its log is damaged, its version is
+ * newer, or this Node is too old.
  */
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const complaint = nodeComplaint(process.versions.node);
@@ -46,7 +48,13 @@ export async function createEngine(options: CreateEngineOptions): Promise<Engine
   const store =
     options.path === ":memory:"
       ? createMemoryStore()
-      : await createSqliteStore({ path: options.path, durability: options.durability ?? "full", onFatal });
+      : await createSqliteStore({
+          path: options.path,
+          durability: options.durability ?? "full",
+          acceptDamagedLog: options.acceptDamagedLog === true,
+          warn: (message) => log.warn({}, message),
+          onFatal,
+        });
   return createEngineOn({
     store,
     clock: createSystemClock(),

@@ -20,6 +20,7 @@ interface ServeOptions {
   tlsKey?: string;
   insecureListen?: boolean;
   resetClock?: boolean;
+  acceptDamagedLog?: boolean;
   durability: "full" | "relaxed";
   logLevel: string;
 }
@@ -50,6 +51,7 @@ function addOptions(command: Command, db: string): Command {
     .option("--tls-key <file>", "private key, PEM")
     .option("--insecure-listen", "listen beyond loopback without an API key")
     .option("--reset-clock", "take the wall clock although the file's newest instant is ahead of it")
+    .option("--accept-damaged-log", "keep what SQLite recovers from a damaged log; the files are copied aside first")
     .addOption(
       new Option("--durability <mode>", "relaxed may lose the last second at a power cut")
         .choices(["full", "relaxed"])
@@ -85,6 +87,7 @@ async function serve(given: ServeOptions, command: Command, dev = false): Promis
     payloadBytesMax: options.payloadMax,
     durability: options.durability,
     resetClock: options.resetClock === true,
+    acceptDamagedLog: options.acceptDamagedLog === true,
     log,
   });
   let server: ReturnType<typeof createServer>;

@@ -2,9 +2,10 @@
 
 At a random record of the trace the power goes. What was synced is there. Of each file's writes since its last sync a
 random part is: none, all, the first ones, any, or any with the last one torn at a sector. Each image is opened by this
-machine's SQLite and held against the ledger: what was acknowledged before that record must be there.
+machine's SQLite and held against the ledger: what was acknowledged before that record must be there. Before that the
+server's own reading of the log is asked (scan-logs.ts): it must not take an honest power cut for a damaged log.
 
-Usage: crash_images.py TRACE LEDGER FOLDER --images N --seed S [--verify COMMAND...]
+Usage: crash_images.py TRACE LEDGER FOLDER NODE SCAN --images N --seed S [--verify COMMAND...]
 Prints one JSON object.
 """
 
@@ -78,6 +79,8 @@ def main() -> int:
     parser.add_argument("trace")
     parser.add_argument("ledger")
     parser.add_argument("folder")
+    parser.add_argument("node")
+    parser.add_argument("scan")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--verify", nargs=argparse.REMAINDER, default=[])
@@ -88,7 +91,8 @@ def main() -> int:
     first = next(index for index, record in enumerate(records) if record[2] > acknowledged[0])
     points = sorted(chance.sample(range(first + 1, len(records)), min(options.images, len(records) - first - 1)))
     files = {"d": File(), "l": File()}
-    problems, lossy, demanded, unsynced, verified = [], 0, 0, 0, 0
+    problems, refused, lossy, demanded, unsynced, verified = [], [], 0, 0, 0, 0
+    scan = subprocess.Popen([options.node, options.scan], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     done = 0
     for number, point in enumerate(points):
         for kind, file, _, offset, data in records[done:point]:
@@ -102,6 +106,11 @@ def main() -> int:
         unsynced += any(file.pending for file in files.values())
         open(path, "wb").write(files["d"].after_power_cut(chance))
         open(path + "-wal", "wb").write(files["l"].after_power_cut(chance))
+        scan.stdin.write(path + "\n")
+        scan.stdin.flush()
+        complaint = json.loads(scan.stdout.readline())["complaint"]
+        if complaint:
+            refused.append(f"at record {point}: {complaint}")
         try:
             found = check_file(path, before=before, entries=entries, mode="rw")["problems"]
         except Exception as error:
@@ -113,7 +122,9 @@ def main() -> int:
         demanded += sum(ns < before for ns in acknowledged)
         lossy += bool(found)
         problems += [f"at record {point}: {problem}" for problem in found[:3]]
-    print(json.dumps({"images": len(points), "withUnsynced": unsynced, "lossy": lossy, "demanded": demanded, "verified": verified, "problems": problems[:20]}))
+    scan.stdin.close()
+    scan.wait()
+    print(json.dumps({"images": len(points), "withUnsynced": unsynced, "lossy": lossy, "demanded": demanded, "verified": verified, "refused": refused, "problems": problems[:20]}))
     return 0
 
 

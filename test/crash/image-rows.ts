@@ -50,6 +50,8 @@ interface Images {
   readonly lossy: number;
   readonly demanded: number;
   readonly verified: number;
+  /** Images whose log a server would call damaged. */
+  readonly refused: string[];
   readonly problems: string[];
 }
 
@@ -60,6 +62,8 @@ function imagesOf(rig: Rig, { trace, ledger }: Traced, images: number): Promise<
     trace,
     ledger,
     rig.folder,
+    process.execPath,
+    join(import.meta.dirname, "scan-logs.ts"),
     "--images",
     String(images),
     "--seed",
@@ -84,7 +88,7 @@ const powerLoss: Row = {
         );
         tally.trials += Math.min(left, imagesPerTrace);
         tally.fired += found.images;
-        tally.violations.push(...found.problems);
+        tally.violations.push(...found.problems, ...found.refused);
         tally.add("images with unsynced writes", found.withUnsynced);
         tally.add("acknowledged operations demanded", found.demanded);
         tally.add("images that the server verified too", found.verified);
@@ -109,6 +113,7 @@ const negativeControl: Row = {
           const found = await imagesOf(rig, await traced(rig, { lanes: 8, ops: 400, lie, args }), 20);
           tally.add("images", found.images);
           tally.add("images with reported loss", found.lossy);
+          if (lie) tally.add("images whose log the server itself refuses, where fsync lied", found.refused.length);
           return {
             proof: found.withUnsynced > 0,
             violations: found.lossy > 0 ? [] : ["the checker saw no loss: it is blind"],

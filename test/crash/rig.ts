@@ -14,6 +14,7 @@ import { hasPython, pythonEnvironment } from "../../scripts/python-environment.t
 // promised, and the separate code that reads the file in the end.
 
 const run = promisify(execFile);
+const verifyMsMax = 120_000;
 
 export const killPoints = ["before", "after", "during", "acked"] as const;
 /** Where a worker process kills itself, or stops, stays, or is slow: see sdk-worker.ts. */
@@ -171,10 +172,11 @@ export class Rig {
   /** The product's own reading. What it finds wrong, a line each. */
   async verify(db = this.db): Promise<string[]> {
     try {
-      await run(process.execPath, [join(root, "src/main.ts"), "verify", "--db", db]);
+      await run(process.execPath, [join(root, "src/main.ts"), "verify", "--db", db], { timeout: verifyMsMax });
       return [];
     } catch (error) {
-      const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+      const { stdout = "", stderr = "", killed } = error as { stdout?: string; stderr?: string; killed?: boolean };
+      if (killed) throw new Error(`verify did not end within ${verifyMsMax} ms`);
       const lines = `${stdout}${stderr}`.trim().split("\n");
       return lines.slice(0, 5).map((line) => `verify: ${line}`);
     }

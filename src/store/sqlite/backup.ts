@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import type { Database } from "better-sqlite3";
+import { refuseDamagedLog } from "./damaged-log.ts";
 import { createPrivateFile, syncDirectory } from "./files.ts";
 import { checkVersion } from "./migrate.ts";
 import { openConnection } from "./open.ts";
@@ -39,6 +40,7 @@ export async function copyDatabase(database: Database, path: string): Promise<vo
 
 /** For a program that is not the server: works beside one, and without. */
 export async function backupFile(path: string, target: string): Promise<void> {
+  refuseDamagedLog(path);
   const database = openConnection(path, "reader");
   try {
     checkVersion(database);

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { type CommitOutcome, CorruptRowError, type Store } from "../store.ts";
 import { encodeBatch } from "./batch-codec.ts";
+import { putDamagedLogAside, refuseDamagedLog } from "./damaged-log.ts";
 import { createPrivateFile, realPath, syncDirectory } from "./files.ts";
 import { lockFile } from "./lock.ts";
 import { migrate } from "./migrate.ts";
@@ -17,6 +18,10 @@ export interface SqliteStoreOptions {
   path: string;
   /** Default "full": one sync before each acknowledgement. */
   durability?: Durability;
+  /** Open a file although its log is damaged: what SQLite recovers is kept. File and log are copied aside first. */
+  acceptDamagedLog?: boolean;
+  /** Told what an operator should know. */
+  warn?: (message: string) => void;
   /** The file can no longer be trusted: the process must stop. Once at most. */
   onFatal?: (message: string) => void;
 }
@@ -29,12 +34,17 @@ export interface SqliteStore extends Store {
 export async function createSqliteStore({
   path,
   durability = "full",
+  acceptDamagedLog = false,
+  warn,
   onFatal,
 }: SqliteStoreOptions): Promise<SqliteStore> {
   const file = realPath(path);
   const lock = lockFile(file);
   try {
     createPrivateFile(file);
+    // Without a sync for each commit a power cut leaves any part of the last ones.
+    if (acceptDamagedLog) putDamagedLogAside(file, warn);
+    else if (durability === "full") refuseDamagedLog(file);
     prepareFile(file);
     const store = await openStore({ path: file, durability }, lock.release, onFatal);
     // The log is there by now. SQLite syncs the folder with its first commit, and swallows it when that fails.

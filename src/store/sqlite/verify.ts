@@ -1,5 +1,6 @@
 import SqliteDatabase, { type Database } from "better-sqlite3";
 import { CorruptRowError, type DeadlineRow, type RunRow } from "../store.ts";
+import { logComplaint } from "./damaged-log.ts";
 import { decodeEvent, eventColumns } from "./event-codec.ts";
 import { checkVersion } from "./migrate.ts";
 import { newestVersion } from "./migrations/migrations.ts";
@@ -41,6 +42,9 @@ export async function verifyFile(
     options.onProblem(problem);
   };
   const ofFile = (message: string): void => report({ runNo: 0, runId: "", seq: 0, message, known: false });
+  // Before SQLite recovers what stands before the damage.
+  const complaint = logComplaint(path);
+  if (complaint !== undefined) ofFile(complaint);
   const database = openConnection(path, "reader");
   try {
     const version = checkVersion(database);
