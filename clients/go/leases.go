@@ -133,6 +133,8 @@ func (l *leases) judge(verdicts []*pb.Verdict) {
 		}
 	}
 	l.listed = nil
+	l.expiry.stop() // Welcome may have named another time to trust a lease for
+	l.planExpiry()
 }
 
 func (l *leases) beat(beatSeq int64) []*pb.BeatLease {

@@ -114,6 +114,10 @@ export class Leases {
       if (run.ended && kept.has(run.leaseKey)) this.#host.release(run, 0);
     }
     this.#listed = [];
+    // Welcome may have named another time to trust a lease for.
+    this.#expiry?.cancel();
+    this.#expiry = undefined;
+    this.#planExpiry();
   }
 
   beat(beatSeq: bigint): BeatLease[] {

@@ -122,6 +122,11 @@ class Leases:
             if channel.is_over and channel.key in kept:
                 self._host.release(channel.lease, 0)
         self._listed = []
+        # Welcome may have named another time to trust a lease for.
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        self._plan_expiry()
 
     def beat(self, beat_seq: int) -> list[BeatLease]:
         channels = self.all()
