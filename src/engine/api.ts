@@ -263,7 +263,7 @@ export interface Engine {
   openSession(sink: StreamSink): SessionHandle;
 
   status(): EngineStatus;
-  /** No new runs of work are handed out; streams are told to go away. */
+  /** No new runs of work are handed out; streams are told to go away, and so is whoever waits for a run. */
   drain(): void;
   /** Ends sessions, waits for what is being committed, closes the store. */
   stop(): Promise<void>;

@@ -86,7 +86,7 @@ export function createEngineOn(options: EngineOptions): Engine {
   }
   kernel.counters = createCounters();
   kernel.alarms = createAlarms(clock);
-  kernel.stopping = () => stopping;
+  kernel.draining = () => draining;
   kernel.nextRunNo = () => ++lastRunNo;
   kernel.runs = createRunTable({
     // Not the watched one: what was set aside before is loaded without another word.
@@ -270,6 +270,7 @@ export function createEngineOn(options: EngineOptions): Engine {
       draining = true;
       sessions.drain();
       acquires.endAll();
+      kernel.watchers.wakeAll();
     },
     async stop() {
       if (stopping) return;

@@ -36,8 +36,8 @@ export interface Kernel {
   readonly writer: Writer;
   readonly recorder: Recorder;
   readonly settings: EngineSettings;
-  /** True once the engine stops: whatever waits gives up. */
-  stopping(): boolean;
+  /** True once the engine drains or stops: whatever waits gives up. */
+  draining(): boolean;
   /** The number of the next new run. */
   nextRunNo(): number;
 }

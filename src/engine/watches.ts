@@ -42,6 +42,11 @@ function createBell(kernel: Kernel, signal: AbortSignal) {
   };
 }
 
+function refuseWhenDraining(kernel: Kernel): void {
+  if (!kernel.draining()) return;
+  throw new EngineError(refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 }));
+}
+
 function claimWaiter(kernel: Kernel): void {
   if (kernel.watchers.size < waitersMax) return;
   throw new EngineError(refuse("BUSY", `${waitersMax} watches are open`, { retryAfterMs: 1_000 }));
@@ -67,9 +72,11 @@ export async function* watchRun(
         yield events;
         afterSeq = last.seq;
       }
-      if (closed || options.signal.aborted || kernel.stopping()) return;
+      if (closed || options.signal.aborted) return;
+      refuseWhenDraining(kernel); // an end without an error would say that the run has ended
       if (!(await bell.wait(watchKeepAliveMs))) yield [];
-      if (options.signal.aborted || kernel.stopping()) return;
+      if (options.signal.aborted) return;
+      refuseWhenDraining(kernel);
     }
   } finally {
     unwatch();
@@ -88,7 +95,7 @@ export async function* watchRuns(
   try {
     let cursor = options.cursor ?? { commitNo: kernel.store.readMeta().commitNo, runNo: Number.MAX_SAFE_INTEGER };
     yield { runs: [], cursor };
-    while (!options.signal.aborted && !kernel.stopping()) {
+    while (!options.signal.aborted && !kernel.draining()) {
       const rows = await kernel.store.listChangedRuns(filter, {
         afterCommitNo: cursor.commitNo,
         afterRunNo: cursor.runNo,
@@ -118,7 +125,7 @@ export async function waitRun(
   const bell = createBell(kernel, options.signal);
   // Only the end of the run is of interest: the steps on the way wake nobody.
   const unwatch = kernel.watchers.watchRun(runNo, (closed) => {
-    if (closed || kernel.stopping()) bell.ring();
+    if (closed || kernel.draining()) bell.ring();
   });
   try {
     const endsAtMs = kernel.clock.elapsedMs() + options.timeoutMs;
@@ -126,8 +133,7 @@ export async function waitRun(
       const run = getRun(kernel, ref);
       if (finalStatuses.has(run.status)) return { run, timedOut: false };
       const remainingMs = endsAtMs - kernel.clock.elapsedMs();
-      if (kernel.stopping())
-        throw new EngineError(refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 }));
+      refuseWhenDraining(kernel);
       if (remainingMs <= 0 || options.signal.aborted) return { run, timedOut: true };
       await bell.wait(remainingMs);
     }

@@ -66,6 +66,7 @@ export function createListener(options: ListenerOptions): Listener {
   const headersTimeoutMs = options.headersTimeoutMs ?? headersTimeoutMsDefault;
   const sockets = new Set<Socket>();
   const sessions = new Set<http2.ServerHttp2Session>();
+  const streams = new Set<http2.ServerHttp2Stream>();
   const http1Options: http.ServerOptions = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
@@ -117,6 +118,10 @@ export function createListener(options: ListenerOptions): Listener {
       sessions.add(session);
       session.once("close", () => sessions.delete(session));
       session.on("error", () => session.destroy());
+      session.on("stream", (stream: http2.ServerHttp2Stream) => {
+        streams.add(stream);
+        stream.once("close", () => streams.delete(stream));
+      });
       session.setLocalWindowSize(connectionWindowBytes);
       session.setTimeout(idleTimeoutMs, () => session.close());
     });
@@ -141,8 +146,12 @@ export function createListener(options: ListenerOptions): Listener {
       for (const session of sessions) session.close();
       front.closeIdle();
       const cut = setTimeout(() => {
-        for (const session of sessions) session.destroy();
-        for (const socket of sockets) socket.destroy();
+        // Destroyed with its session a stream ends with code 0, and some clients then wait for its headers for ever.
+        for (const stream of streams) stream.close(http2.constants.NGHTTP2_CANCEL);
+        setImmediate(() => {
+          for (const session of sessions) session.destroy();
+          for (const socket of sockets) socket.destroy();
+        });
       }, graceMs);
       await closed;
       clearTimeout(cut);

@@ -175,3 +175,19 @@ test("a repeated RetryRun is known, also while another run holds its key", async
   const another = rig.engine.retryRun(ref, { reason: "", requestId: "r" });
   await expect(another).rejects.toMatchObject({ reason: "RUN_KEY_TAKEN" });
 });
+
+test("a drain sends whoever waits for a run away, also who comes later: the run has not ended", async () => {
+  const rig = new EngineRig();
+  const ref = { namespace: "default", runId: await rig.started() };
+  const { signal } = new AbortController();
+  const watchToEnd = async (): Promise<void> => {
+    for await (const _ of rig.engine.watchRun(ref, { afterSeq: 0, signal }));
+  };
+  const wait = () => rig.engine.waitRun(ref, { timeoutMs: 60_000, signal });
+  const early = Promise.allSettled([wait(), watchToEnd()]);
+  await rig.settle();
+  rig.engine.drain();
+  const all = [...(await early), ...(await Promise.allSettled([wait(), watchToEnd()]))];
+  const away = { status: "rejected", reason: { refusal: { reason: "SHUTTING_DOWN" } } };
+  expect(all).toMatchObject([away, away, away, away]);
+});

@@ -119,8 +119,7 @@ describe("in the clear", () => {
     const port = await start({ hold: true });
     const session = http2.connect(`http://127.0.0.1:${port}`);
     session.on("error", () => {});
-    const stream = session.request({ ":path": "/held" });
-    stream.on("error", () => {});
+    const streams = ["/held", "/held"].map((path) => session.request({ ":path": path }).on("error", () => {}));
     const request = http.get({ port, host: "127.0.0.1", path: "/held" });
     request.on("error", () => {});
     const ended = new Promise((resolve) => request.once("close", resolve));
@@ -128,6 +127,11 @@ describe("in the clear", () => {
     const startedAt = performance.now();
     await Promise.all([listeners[0]?.close(200), once(session, "close"), ended]);
     expect(performance.now() - startedAt).toBeLessThan(3_000);
+    // Without an error they would seem to have ended well, and some clients would wait for their headers for ever.
+    expect(streams.map(({ rstCode }) => rstCode)).toEqual([
+      http2.constants.NGHTTP2_CANCEL,
+      http2.constants.NGHTTP2_CANCEL,
+    ]);
     await expect(get1({ port })).rejects.toThrow();
   });
 });
