@@ -1,0 +1,85 @@
+// Twelve bugs of the kind that engines like this one have had, each a change of one line in the code that ships. They
+// are applied to copies of the tree only; plants.test.ts says when a change of the sources has disarmed one.
+
+export interface Plant {
+  readonly name: string;
+  readonly file: string;
+  /** Found exactly once in the file. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export const plants: readonly Plant[] = [
+  {
+    name: "ack before commit",
+    file: "src/engine/writer.ts",
+    from: "    inFlight = batch;",
+    to: "    inFlight = batch; runCallbacks(batch); batch.callbacks.length = 0;",
+  },
+  {
+    name: "epoch <= instead of the lease's own",
+    file: "src/core/decide-lease.ts",
+    from: "  return state.lease !== undefined && state.lease.leaseId === lease.leaseId && state.lease.epoch === lease.epoch;",
+    to: "  return state.lease !== undefined && lease.epoch <= state.lease.epoch;",
+  },
+  {
+    name: "timers are not armed again at a restart",
+    file: "src/engine/deadlines.ts",
+    from: "  let loaded = false;",
+    to: "  let loaded = (complete = true);",
+  },
+  {
+    name: "an undelivered assignment is dropped",
+    file: "src/engine/session.ts",
+    from: `    if (stream === undefined || stream.ended || this.phase !== "active") return false;`,
+    to: `    if (stream === undefined || stream.ended || this.phase !== "active") return true;`,
+  },
+  {
+    name: "deliveries count on failure only",
+    file: "src/core/evolve.ts",
+    from: "  if (detail.uncounted === true) state.deliveries = Math.max(0, state.deliveries - 1);",
+    to: `  if (detail.uncounted === true || detail.reason === "EXPIRED") state.deliveries = Math.max(0, state.deliveries - 1);`,
+  },
+  {
+    name: "an old stream's end detaches the new one",
+    file: "src/engine/session.ts",
+    from: "    if (this.stream !== stream) return;",
+    to: "    if (this.stream === undefined) return;",
+  },
+  {
+    name: "answers are updated before the commit",
+    file: "src/engine/run-view.ts",
+    from: `kernel.runs.peek(row.runNo)?.durable : undefined;`,
+    to: `kernel.runs.peek(row.runNo)?.state : undefined;`,
+  },
+  {
+    name: "a completion is not idempotent",
+    file: "src/core/decide-step.ts",
+    from: "    if (samePayload(context.stored(step.seq), change.output)) {",
+    to: "    if (context.stored(step.seq) === change.output) {",
+  },
+  {
+    name: "a refill ignores grants that are not durable",
+    file: "src/engine/lines.ts",
+    from: "      heads = rows.filter((row) => !changes.has(row.runNo));",
+    to: "      heads = [...rows];",
+  },
+  {
+    name: "a refusal does not wait for its batch",
+    file: "src/engine/writer.ts",
+    from: "      open.after(() => work.refuse(refusal));",
+    to: "      work.refuse(refusal);",
+  },
+  {
+    name: "the wall clock ends leases",
+    file: "src/engine/lease-life.ts",
+    from: "  const { clock } = kernel;",
+    to: "  const aheadMs = kernel.clock.wallMs() - kernel.clock.elapsedMs(); const clock = { elapsedMs: () => kernel.clock.wallMs() - aheadMs };",
+  },
+  {
+    name: "two owners at one epoch",
+    file: "src/core/decide-lease.ts",
+    from: `  events.push(next("LeaseGranted", detail, { epoch: state.epoch + 1 }));`,
+    to: `  events.push(next("LeaseGranted", detail, { epoch: Math.max(1, state.epoch) }));`,
+  },
+];

@@ -1,0 +1,82 @@
+// npm run simulate:exam -- [--campaigns N] [--minutes M] [--only TEXT] [--json]
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { plants } from "./plants.ts";
+import { copyTree } from "./tree.ts";
+
+// Can the simulator find what is there? Each planted bug is hunted from fresh seeds in a copy of the tree, several
+// times; then the same seeds run in a copy without it, where they must pass.
+
+const { values } = parseArgs({
+  options: {
+    campaigns: { type: "string", default: "3" },
+    minutes: { type: "string", default: "10" },
+    only: { type: "string", default: "" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+interface Hunt {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly failure?: string;
+}
+
+/** A seed that takes longer than this does not end. Wall time: many thousand times what a seed takes. */
+const seedMsMax = 60_000;
+
+/** The last word of a hunter. Its seconds are processor time. */
+async function hunt(folder: string, first: number, seeds: number): Promise<Hunt> {
+  const script = join(folder, "test/simulation/exam/hunt.ts");
+  const args = [script, first, seeds, Number(values.minutes) * 60].map(String);
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  let last: Hunt = { seed: first, seconds: 0 };
+  let stuck = false;
+  const giveUp = (): void => {
+    stuck = true;
+    child.kill("SIGKILL");
+  };
+  let watchdog = setTimeout(giveUp, seedMsMax);
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = JSON.parse(line) as Hunt;
+    clearTimeout(watchdog);
+    watchdog = setTimeout(giveUp, seedMsMax);
+  }
+  clearTimeout(watchdog);
+  if (stuck) return { ...last, seconds: last.seconds + seedMsMax / 1_000, failure: "the world does not end" };
+  return last;
+}
+
+const chosen = plants.filter(({ name }) => name.includes(values.only));
+const sound = copyTree(undefined);
+let missed = 0;
+try {
+  for (let campaign = 1; campaign <= Number(values.campaigns); campaign++) {
+    for (const plant of chosen) {
+      const first = randomInt(2 ** 31);
+      const tree = copyTree(plant);
+      const found = await hunt(tree.folder, first, 2 ** 31);
+      tree.remove();
+      const again = await hunt(sound.folder, first, found.seed - first + 1);
+      const passed = found.failure !== undefined && again.failure === undefined;
+      if (!passed) missed += 1;
+      const { name } = plant;
+      const { seed, seconds, failure } = found;
+      const row = { campaign, name, seed, seeds: seed - first + 1, seconds: Math.round(seconds * 10) / 10, failure };
+      if (values.json) console.log(JSON.stringify({ ...row, alarm: again.failure }));
+      else {
+        console.log(
+          `${campaign} | ${name} | ${failure === undefined ? "NOT FOUND" : `seed ${seed}`} | ${row.seconds} s | ${failure?.split("\n")[0] ?? ""}`,
+        );
+      }
+      if (again.failure !== undefined) console.log(`seed ${again.seed} fails WITHOUT the plant: ${again.failure}`);
+    }
+  }
+} finally {
+  sound.remove();
+}
+console.log(missed === 0 ? "all found" : `${missed} not found, or a false alarm`);
+process.exitCode = missed === 0 ? 0 : 1;
