@@ -2,11 +2,12 @@ import type { RunEvent } from "../../src/core/event.ts";
 import { resultTypes } from "../../src/core/event.ts";
 import type { Batch, Store } from "../../src/store/store.ts";
 import { createRunCheck } from "../../src/store/sqlite/verify-run.ts";
+import { LeaseRules } from "./lease-rules.ts";
 
 // The invariants, judged from outside: from the batches that became durable, from what step functions did and from
 // what was told to workers and clients. Nothing here asks the engine what it thinks.
 
-interface KnownRun {
+export interface KnownRun {
   readonly runId: string;
   lastSeq: number;
   epoch: number;
@@ -16,8 +17,13 @@ interface KnownRun {
   ttlMs: number;
   stepsCompleted: number;
   ended: RunEvent["type"] | undefined;
+  everEnded: boolean;
   cancelled: boolean;
-  readonly results: Map<string, string>;
+  pauses: number;
+  pausedBy: string;
+  /** "type key" of every event that has a step key. */
+  readonly facts: Set<string>;
+  readonly results: Map<string, string | undefined>;
   readonly failed: Set<string>;
   readonly timers: Map<string, number>;
   readonly signals: Map<number, { readonly requestId: string; consumed: boolean }>;
@@ -35,12 +41,16 @@ export class Checker {
   readonly #renewedAtMs = new Map<string, number>();
   #commitNo = 0;
   readonly #nowMs: () => number;
+  readonly leases: LeaseRules;
+  /** Everything that was due or came from outside lies before this instant: what is left must end soon. */
+  dueMs = 0;
 
   /** The first invariant that was broken. */
   failure: string | undefined;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+    this.leases = new LeaseRules(nowMs);
   }
 
   /**
@@ -85,7 +95,11 @@ export class Checker {
         ttlMs: 0,
         stepsCompleted: 0,
         ended: undefined,
+        everEnded: false,
         cancelled: false,
+        pauses: 0,
+        pausedBy: "",
+        facts: new Set(),
         results: new Map(),
         failed: new Set(),
         timers: new Map(),
@@ -115,10 +129,15 @@ export class Checker {
     if (resultTypes.has(event.type)) {
       if (run.results.has(event.stepKey)) bad("I4 a second result");
       if (run.failed.has(event.stepKey)) bad("I4 a result behind a failure");
-      run.results.set(event.stepKey, event.type);
+      run.results.set(event.stepKey, event.type === "StepCompleted" ? String(event.payload?.data) : undefined);
     }
+    if (event.stepKey !== "") run.facts.add(`${event.type} ${event.stepKey}`);
+    const rule = (broken: string | undefined): void => {
+      if (broken !== undefined) bad(broken);
+    };
     switch (event.type) {
       case "LeaseGranted":
+        rule(this.leases.granted(run.runId, event.detail));
         if (run.leased) bad("I5 a grant while the run is leased");
         if (event.epoch !== run.epoch + 1) bad(`I5 epoch ${event.epoch} follows ${run.epoch}`);
         run.epoch = event.epoch;
@@ -130,6 +149,8 @@ export class Checker {
       case "LeaseEnded": {
         if (!run.leased) bad("I5 no lease to end");
         run.leased = false;
+        rule(this.leases.ended(run.leaseId, event.detail));
+        this.#due(event, event.detail.availableAtMs);
         // Two commits may lie between the decision and its durability.
         const keptMs = Math.max(this.#renewedAtMs.get(run.leaseId) ?? 0, run.grantedAtMs - 2_000) + run.ttlMs;
         if (event.detail.reason === "EXPIRED" && this.#nowMs() < keptMs) bad("I5 expired before its time");
@@ -140,14 +161,20 @@ export class Checker {
         const output = event.payload?.data;
         if (!this.effects.get(`${run.runId} ${event.stepKey}`)?.has(String(output)))
           bad(`I4 no step returned ${output}`);
+        this.leases.progress(run.runId);
         break;
       }
+      case "StepAttemptFailed":
+        this.#due(event, event.detail.retryAtMs);
+        break;
       case "StepFailed":
+        this.leases.progress(run.runId);
         if (run.results.has(event.stepKey)) bad("I4 a failure behind a result");
         run.failed.add(event.stepKey);
         break;
       case "TimerSet":
         run.timers.set(event.stepKey, event.detail.firesAtMs);
+        this.#due(event, event.detail.firesAtMs);
         break;
       case "TimerFired": {
         const firesAtMs = run.timers.get(event.stepKey);
@@ -159,6 +186,7 @@ export class Checker {
         const requestId = event.detail.requestId ?? "";
         if (requestId !== "" && run.requests.has(requestId)) bad("I10 the same signal again");
         run.requests.add(requestId);
+        this.stirred();
         run.signals.set(event.seq, { requestId, consumed: false });
         break;
       }
@@ -166,13 +194,36 @@ export class Checker {
         const signal = run.signals.get(event.detail.signalSeq);
         if (signal === undefined || signal.consumed) bad("I10 consumes no open signal");
         else signal.consumed = true;
+        this.leases.progress(run.runId);
         break;
       }
       case "CancelRequested":
         run.cancelled = true;
+        this.#due(event, event.detail.deadlineAtMs);
+        break;
+      case "CancelDelivered":
+      case "PauseRequested":
+        run.pauses += event.type === "PauseRequested" ? 1 : 0;
+        this.#due(event, event.detail.deadlineAtMs);
+        break;
+      case "RunPaused":
+        run.pauses += 1;
+        run.pausedBy = event.detail.reason;
+        break;
+      case "RunResumed":
+        if (run.pausedBy === "DELIVERY_BUDGET") this.leases.progress(run.runId);
+        this.stirred();
+        break;
+      case "RunSuspended":
+        this.leases.progress(run.runId);
+        break;
+      case "RunCreated":
+        this.#due(event, event.detail.availableAtMs);
         break;
       case "RunReopened":
         run.ended = undefined;
+        this.leases.progress(run.runId);
+        this.stirred();
         for (const key of event.detail.voidedSteps) run.failed.delete(key);
         break;
       case "RunCompleted":
@@ -181,7 +232,10 @@ export class Checker {
       default:
         break;
     }
-    if (ends.has(event.type)) run.ended = event.type;
+    if (ends.has(event.type)) {
+      run.ended = event.type;
+      run.everEnded = true;
+    }
   }
 
   /** The output of the program is the list of its results: what replays saw is what is recorded. */
@@ -189,9 +243,18 @@ export class Checker {
     const results = JSON.parse(String(event.payload?.data)) as string[];
     for (const result of results) {
       const stepKey = result.split(" ")[0] as string;
-      if (run.results.get(stepKey) === undefined)
-        throw this.violation(`I4 ${run.runId} used ${result}, which is not recorded`);
+      if (run.results.get(stepKey) !== JSON.stringify(result))
+        throw this.violation(`I4 ${run.runId} used ${result}, recorded is ${run.results.get(stepKey)}`);
     }
+  }
+
+  /** Something came from outside, or was done by a step: what follows from it begins now. */
+  stirred(): void {
+    this.dueMs = Math.max(this.dueMs, this.#nowMs());
+  }
+  /** An instant of server time, as far behind now as it lies behind its event. */
+  #due(event: RunEvent, atMs: number | undefined): void {
+    if (atMs !== undefined) this.dueMs = Math.max(this.dueMs, this.#nowMs() + atMs - event.atMs);
   }
 
   /** I6: rows and deadlines are what a fold of the events says. */

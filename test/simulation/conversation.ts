@@ -1,86 +1,150 @@
+import type { Change, OpResult } from "../../gen/ts/everstep/v1/change_pb.ts";
 import { ErrorReason } from "../../gen/ts/everstep/v1/error_reason_pb.ts";
-import type { Op, OpResult } from "../../gen/ts/everstep/v1/change_pb.ts";
-import type { ServerFrame, WorkerFrame } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
+import type { Assignment, ServerFrame, WorkerFrame } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { type Asked, type AskedChange, judgeApplied, judgeRefused } from "./answers.ts";
 import type { Checker } from "./checker.ts";
 import type { Timeline } from "./timeline.ts";
 
-// Listens to the streams, at the server's socket. Whatever is told there must be in the file already.
+// Listens to one stream, at the server's socket. Whatever is told there must be in the file already, and a stream that
+// the server has not ended is answered.
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+const reasonNames = new Map(Object.entries(ErrorReason).map(([name, number]) => [number as number, name]));
+
+/** Beats are answered without waiting for the disk. */
+const beatAnswerMs = 200;
 
 export class Conversation {
   readonly #checker: Checker;
   readonly #timeline: Timeline;
-  readonly #ops = new Map<string, Op>();
-  /** Held leases of a beat, by lease; the beat's number and when it came. */
-  readonly #beats = new Map<string, { readonly beatSeq: bigint; readonly atMs: number }>();
+  readonly #asked = new Map<string, Asked>();
+  #instanceId = "";
+  #welcome = false;
+  #over = false;
+  /** The oldest beat that was not answered: what it holds and when it came. */
+  #beat: { readonly beatSeq: bigint; readonly atMs: number; readonly held: readonly string[] } | undefined;
 
   constructor(checker: Checker, timeline: Timeline) {
     this.#checker = checker;
     this.#timeline = timeline;
   }
 
+  /** The server ends the stream, or learns that it is broken. */
+  ended(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#instanceId !== "") this.#checker.leases.streamLost(this.#instanceId);
+  }
+
   asked({ frame }: WorkerFrame): void {
     this.#timeline.trace(`worker says ${frame.case}`);
-    if (frame.case === "ops") {
-      for (const op of frame.value.ops)
-        if (op.lease !== undefined) this.#ops.set(`${hex(op.lease.leaseId)} ${op.opId}`, op);
-    } else if (frame.case === "beat") {
-      const { beatSeq } = frame.value;
-      for (const { leaseId } of frame.value.held)
-        this.#beats.set(hex(leaseId), { beatSeq, atMs: this.#timeline.nowMs });
+    const { leases } = this.#checker;
+    switch (frame.case) {
+      case "hello":
+        this.#instanceId = frame.value.workerInstanceId;
+        leases.listed(
+          this.#instanceId,
+          frame.value.held.map(({ lease }) => hex(lease?.leaseId ?? new Uint8Array())),
+        );
+        break;
+      case "goodbye":
+        leases.listed(this.#instanceId, []);
+        this.#over = true;
+        break;
+      case "release":
+        for (const { leaseId } of frame.value.leases) leases.askedToEnd(hex(leaseId), "RELEASED");
+        break;
+      case "ops":
+        for (const op of frame.value.ops) {
+          if (op.lease === undefined) continue;
+          const leaseId = hex(op.lease.leaseId);
+          const changes = op.changes.map(changeOf);
+          const last = changes.at(-1)?.type;
+          if (last === "SuspendRun") leases.askedToEnd(leaseId, "SUSPENDED");
+          else if (last === "CompleteRun" || last === "FailRun" || last === "CancelledRun")
+            leases.askedToEnd(leaseId, "DONE");
+          this.#asked.set(`${leaseId} ${op.opId}`, { runId: op.lease.runId, leaseId, changes });
+        }
+        break;
+      case "beat":
+        this.#beatCame(
+          frame.value.beatSeq,
+          frame.value.held.map(({ leaseId }) => hex(leaseId)),
+        );
+        break;
     }
+  }
+
+  #beatCame(beatSeq: bigint, held: readonly string[]): void {
+    const { nowMs } = this.#timeline;
+    const waited = this.#beat;
+    if (waited !== undefined && this.#welcome && !this.#over) {
+      const since = Math.max(waited.atMs, this.#checker.leases.disturbedUntilMs);
+      if (nowMs - since > beatAnswerMs) {
+        throw this.#checker.violation(
+          `I12 a beat of ${this.#instanceId} is not answered on a stream that the server has not ended`,
+        );
+      }
+    }
+    if (waited === undefined || this.#welcome) this.#beat = { beatSeq, atMs: nowMs, held };
   }
 
   told({ frame }: ServerFrame): void {
     this.#timeline.trace(`server says ${frame.case}`);
     const checker = this.#checker;
-    if (frame.case === "assign") {
-      for (const { lease } of frame.value.assignments) {
-        if (lease === undefined) continue;
-        const run = checker.known(lease.runId, "an assignment");
-        const epoch = Number(lease.epoch);
-        if (run.epoch < epoch)
-          throw checker.violation(`I1 epoch ${epoch} of ${lease.runId} is told before it is durable`);
-        if (run.epoch === epoch && run.leaseId !== hex(lease.leaseId)) {
-          throw checker.violation(`I5 two leases of epoch ${epoch} of ${lease.runId}`);
-        }
-      }
-    } else if (frame.case === "opResults") for (const result of frame.value.results) this.#result(result);
-    else if (frame.case === "beatAck") {
-      const lost = new Set(frame.value.lost.map(({ leaseId }) => hex(leaseId)));
-      for (const [lease, beat] of this.#beats) {
-        if (beat.beatSeq === frame.value.beatSeq && beat.atMs === this.#timeline.nowMs && !lost.has(lease)) {
+    switch (frame.case) {
+      case "welcome":
+        this.#welcome = true;
+        break;
+      case "assign":
+        for (const assignment of frame.value.assignments) this.#assigned(assignment);
+        break;
+      case "opResults":
+        for (const result of frame.value.results) this.#result(result);
+        break;
+      case "beatAck": {
+        const beat = this.#beat;
+        if (beat === undefined || beat.beatSeq !== frame.value.beatSeq) break;
+        this.#beat = undefined;
+        const lost = new Set(frame.value.lost.map(({ leaseId }) => hex(leaseId)));
+        for (const lease of beat.held) {
+          // What waited for the network says what was true when it was written.
+          if (lost.has(lease) || beat.atMs !== this.#timeline.nowMs) continue;
+          if (!checker.leases.isLive(lease)) throw checker.violation(`I5 a beat keeps ${lease}, which has ended`);
           checker.renewed(lease, beat.atMs);
         }
       }
     }
   }
 
-  #result({ opId, leaseId, result }: OpResult): void {
+  #assigned({ lease }: Assignment): void {
+    if (lease === undefined) return;
     const checker = this.#checker;
-    const op = this.#ops.get(`${hex(leaseId)} ${opId}`);
-    if (op?.lease === undefined) return;
-    const run = checker.known(op.lease.runId, "a result");
-    const same = run.leased && run.leaseId === hex(leaseId);
-    if (result.case === "refused" && result.value.reason === ErrorReason.LEASE_LOST && same) {
-      throw checker.violation(`I5 the live lease of ${run.runId} is called lost`);
+    const run = checker.known(lease.runId, "an assignment");
+    const epoch = Number(lease.epoch);
+    if (run.epoch < epoch) throw checker.violation(`I1 epoch ${epoch} of ${lease.runId} is told before it is durable`);
+    if (run.epoch === epoch && run.leaseId !== hex(lease.leaseId)) {
+      throw checker.violation(`I5 two leases of epoch ${epoch} of ${lease.runId}`);
     }
-    if (result.case === "refused" && result.value.reason === ErrorReason.STEP_COMPLETED) {
-      for (const { change } of op.changes) {
-        if (change.case === "completeStep" && !run.results.has(change.value.stepKey)) {
-          throw checker.violation(`I1 ${run.runId}: a refusal tells of a result that is not durable`);
-        }
-      }
-    }
-    if (result.case !== "applied") return;
-    for (const { change } of op.changes) {
-      if (change.case === "completeStep" && !run.results.has(change.value.stepKey)) {
-        throw checker.violation(`I1 ${run.runId} ${change.value.stepKey} is acknowledged before it is durable`);
-      }
-      if ((change.case === "completeRun" || change.case === "suspendRun" || change.case === "failRun") && same) {
-        throw checker.violation(`I1 ${run.runId}: ${change.case} is acknowledged before it is durable`);
-      }
-    }
+    checker.leases.told(hex(lease.leaseId));
   }
+
+  #result({ opId, leaseId, result }: OpResult): void {
+    const asked = this.#asked.get(`${hex(leaseId)} ${opId}`);
+    if (asked === undefined) return;
+    if (result.case === "applied") judgeApplied(this.#checker, asked);
+    else if (result.case === "refused")
+      judgeRefused(this.#checker, asked, reasonNames.get(result.value.reason) ?? "", result.value.message);
+  }
+}
+
+function changeOf({ change }: Change): AskedChange {
+  const type = change.case === undefined ? "" : `${change.case[0]?.toUpperCase()}${change.case.slice(1)}`;
+  const value = change.value as { stepKey?: string; output?: { data: { value?: unknown } } } | undefined;
+  return {
+    type,
+    stepKey: value?.stepKey ?? "",
+    output: value?.output === undefined ? undefined : String(value.output.data.value),
+  };
 }

@@ -16,9 +16,26 @@ export class Disk {
   readonly #timeline: Timeline;
   readonly #chance: Chance;
   readonly #onDurable: (batch: Batch) => void;
+  readonly #onBegin: (batch: Batch) => void;
+  readonly #onRefused: (message: string) => void;
   #underWay: Batch | undefined;
 
-  constructor(timeline: Timeline, chance: Chance, onDurable: (batch: Batch) => void) {
+  constructor(
+    timeline: Timeline,
+    chance: Chance,
+    {
+      onBegin,
+      onDurable,
+      onRefused,
+    }: {
+      onBegin: (batch: Batch) => void;
+      onDurable: (batch: Batch) => void;
+      /** The store itself, and no fault of the plan, says no. */
+      onRefused: (message: string) => void;
+    },
+  ) {
+    this.#onBegin = onBegin;
+    this.#onRefused = onRefused;
     this.#timeline = timeline;
     this.#chance = chance;
     this.#onDurable = onDurable;
@@ -51,6 +68,7 @@ export class Disk {
       commit: async (given): Promise<CommitOutcome> => {
         const batch = copyOf(given);
         this.#underWay = batch;
+        this.#onBegin(batch);
         await sync();
         if (this.full) return this.#refused({ kind: "full", message: "simulated: no room" });
         const { failing } = this;
@@ -63,6 +81,7 @@ export class Disk {
         const outcome = await store.commit(batch);
         this.#underWay = undefined;
         if (outcome.kind === "durable") this.#keep(batch);
+        else this.#onRefused(outcome.message);
         return outcome;
       },
       probe: async () => {

@@ -53,6 +53,10 @@ export class Connection {
   finish(from: 0 | 1): void {
     this.#deliver(from, (end) => end.finished());
   }
+  /** Until when nothing moves from this end; the past when it flows. */
+  stalledUntilMs(from: 0 | 1): number {
+    return this.#stalledUntilMs[from];
+  }
   stall(from: 0 | 1, ms: number): void {
     this.#stalledUntilMs[from] = this.#timeline.nowMs + ms;
   }

@@ -1,21 +1,9 @@
 import { Chance } from "./chance.ts";
+import type { Windows } from "./server.ts";
+import { type Op, programOf, signalsOf } from "./programs.ts";
 
 // Everything that a seed chooses, as a list: what clients do and what breaks, each at its instant. The list is what is
 // shrunk. Smaller choices (latencies, what survives a crash) come from streams of the same seed.
-
-export type Op =
-  | {
-      readonly do: "step";
-      readonly key: string;
-      readonly ms: number;
-      readonly fails: number;
-      readonly attempts: number;
-    }
-  | { readonly do: "once"; readonly key: string; readonly ms: number }
-  | { readonly do: "sleep"; readonly key: string; readonly ms: number }
-  | { readonly do: "signal"; readonly name: string; readonly timeoutMs: number }
-  | { readonly do: "parallel"; readonly ops: readonly Op[] }
-  | { readonly do: "caught"; readonly key: string; readonly attempts: number };
 
 export type Choice =
   | {
@@ -24,10 +12,15 @@ export type Choice =
       readonly run: number;
       readonly key: string;
       readonly ops: readonly Op[];
+      readonly queue: "default" | "other";
+      /** "plain" is for the workers without a stream. */
+      readonly workflow: "program" | "plain";
+      readonly startDelayMs: number;
+      readonly runTimeoutMs: number;
     }
   | { readonly kind: "signal"; readonly atMs: number; readonly run: number; readonly name: string }
   | {
-      readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "get";
+      readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "get" | "watch" | "volley";
       readonly atMs: number;
       readonly run: number;
     }
@@ -36,6 +29,8 @@ export type Choice =
       readonly atMs: number;
       readonly worker: number;
       readonly deaf: "neither" | "worker" | "server";
+      /** How much later the server learns of it. */
+      readonly lateMs: number;
     }
   | {
       readonly kind: "stall";
@@ -44,9 +39,14 @@ export type Choice =
       readonly from: 0 | 1;
       readonly ms: number;
     }
-  | { readonly kind: "crashWorker" | "stopWorker"; readonly atMs: number; readonly worker: number; readonly ms: number }
   | {
-      readonly kind: "crashServer" | "stopServer" | "fullDisk" | "slowDisk";
+      readonly kind: "crashWorker" | "stopWorker" | "drainWorker";
+      readonly atMs: number;
+      readonly worker: number;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: "drainServer" | "crashServer" | "stopServer" | "fullDisk" | "slowDisk";
       readonly atMs: number;
       readonly ms: number;
     }
@@ -56,6 +56,8 @@ export type Choice =
 export interface Plan {
   readonly seed: number;
   readonly workers: number;
+  /** Workers without a stream; they come behind the others. */
+  readonly unaryWorkers: number;
   readonly capacity: number;
   readonly leaseTtlMs: number;
   readonly latencyMs: number;
@@ -63,7 +65,11 @@ export interface Plan {
   readonly lossShare: number;
   readonly repeatShare: number;
   /** Windows into the file, as small as one. */
-  readonly windowMax: number;
+  readonly windows: Windows;
+  /** Share of commits during which somebody asks about a run. */
+  readonly spyShare: number;
+  /** Share of ops that a worker sends once more, much later. */
+  readonly staleShare: number;
   readonly faultsEndMs: number;
   readonly choices: readonly Choice[];
 }
@@ -73,8 +79,10 @@ const faultKinds = [
   "stall",
   "crashWorker",
   "stopWorker",
+  "drainWorker",
   "crashServer",
   "stopServer",
+  "drainServer",
   "fullDisk",
   "slowDisk",
   "constraint",
@@ -82,47 +90,76 @@ const faultKinds = [
   "jump",
 ] as const;
 
+/** 0 in half of the worlds, otherwise up to `max`. */
+function shareOf(chance: Chance, max: number): number {
+  return chance.maybe(0.5) ? chance.float() * max : 0;
+}
+
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, "plan");
   const faultsEndMs = chance.between(5_000, 60_000);
   const leaseTtlMs = chance.pick([1_000, 3_000, 30_000]);
   const workers = chance.between(1, 4);
-  const runs = chance.between(1, 8);
+  const unaryWorkers = chance.maybe(0.3) ? chance.between(1, 3) : 0;
   const choices: Choice[] = [];
   const when = (): number => chance.between(0, faultsEndMs);
+  addRuns(chance, choices, unaryWorkers > 0, when);
+  // Swarm: a world without some kinds of faults reaches what a mixture of all never does.
+  for (const kind of faultKinds) {
+    if (chance.maybe(0.6)) continue;
+    for (let count = chance.between(1, 4); count > 0; count--)
+      choices.push(faultOf(chance, kind, when(), workers + unaryWorkers, leaseTtlMs));
+  }
+  return {
+    seed,
+    workers,
+    unaryWorkers,
+    capacity: chance.pick([1, 2, 10]),
+    leaseTtlMs,
+    latencyMs: chance.pick([0.2, 2, 50]),
+    lossShare: shareOf(chance, 0.3),
+    repeatShare: shareOf(chance, 0.3),
+    windows: {
+      runCacheMax: chance.pick([1, 2, 1_000]),
+      lineWindowMax: chance.pick([1, 2, 1_000]),
+      deadlineHorizonMax: chance.pick([1, 2, 1_000]),
+    },
+    spyShare: shareOf(chance, 0.3),
+    staleShare: shareOf(chance, 0.2),
+    faultsEndMs,
+    choices: choices.sort((a, b) => a.atMs - b.atMs),
+  };
+}
+
+/** What clients want, and what operators do to it. Some worlds have a crowd of short runs, all at once. */
+function addRuns(chance: Chance, choices: Choice[], unary: boolean, when: () => number): void {
+  const crowd = chance.maybe(0.15);
+  const runs = crowd ? chance.between(8, 20) : chance.between(1, 8);
+  const crowdAtMs = when() / 2;
   for (let run = 0; run < runs; run++) {
-    const atMs = Math.floor(when() / 2);
-    const ops = opsOf(chance, 1);
-    const key = chance.maybe(0.2) ? `key-${chance.between(0, 1)}` : "";
-    choices.push({ kind: "start", atMs, run, key, ops });
-    const names = ops.flatMap((op) => (op.do === "signal" ? [op.name] : []));
-    for (const name of names) {
+    const atMs = Math.floor(crowd ? crowdAtMs + chance.float() * 20 : when() / 2);
+    const poison = chance.maybe(0.01) ? (chance.maybe(0.5) ? 12 : 2) : 0;
+    const ops = programOf(chance, { poison, opsMax: crowd ? 2 : 4 });
+    choices.push({
+      kind: "start",
+      atMs,
+      run,
+      key: chance.maybe(0.2) ? `key-${chance.between(0, 1)}` : "",
+      ops,
+      queue: chance.maybe(0.2) ? "other" : "default",
+      workflow: unary && chance.maybe(0.6) ? "plain" : "program",
+      startDelayMs: chance.maybe(0.1) ? chance.pick([5, 2_000, 15_000]) : 0,
+      runTimeoutMs: chance.maybe(0.05) ? chance.pick([500, 10_000]) : 0,
+    });
+    for (const name of signalsOf(ops)) {
       if (chance.maybe(0.7)) choices.push({ kind: "signal", atMs: atMs + chance.between(0, 20_000), run, name });
     }
-    for (const kind of ["cancel", "terminate", "pause", "resume", "retry", "get"] as const) {
+    for (const kind of ["cancel", "terminate", "pause", "resume", "retry", "get", "watch", "volley"] as const) {
       if (chance.maybe(kind === "get" ? 0.5 : 0.12)) {
         choices.push({ kind, atMs: atMs + chance.between(0, 10_000), run });
       }
     }
   }
-  // Swarm: a world without some kinds of faults reaches what a mixture of all never does.
-  for (const kind of faultKinds) {
-    if (chance.maybe(0.6)) continue;
-    for (let count = chance.between(1, 4); count > 0; count--)
-      choices.push(faultOf(chance, kind, when(), workers, leaseTtlMs));
-  }
-  return {
-    seed,
-    workers,
-    capacity: chance.pick([1, 2, 10]),
-    leaseTtlMs,
-    latencyMs: chance.pick([0.2, 2, 50]),
-    lossShare: chance.maybe(0.5) ? chance.float() * 0.3 : 0,
-    repeatShare: chance.maybe(0.5) ? chance.float() * 0.3 : 0,
-    windowMax: chance.pick([1, 2, 1_000]),
-    faultsEndMs,
-    choices: choices.sort((a, b) => a.atMs - b.atMs),
-  };
 }
 
 function faultOf(
@@ -136,13 +173,21 @@ function faultOf(
   const ms = Math.ceil(ttlMs * 2 * chance.float() ** 2);
   switch (kind) {
     case "cut":
-      return { kind, atMs, worker, deaf: chance.pick(["neither", "worker", "server"]) };
+      return {
+        kind,
+        atMs,
+        worker,
+        deaf: chance.pick(["neither", "worker", "server"]),
+        lateMs: chance.maybe(0.5) ? ms : 0,
+      };
     case "stall":
       return { kind, atMs, worker, from: chance.pick([0, 1]), ms };
     case "crashWorker":
     case "stopWorker":
+    case "drainWorker":
       return { kind, atMs, worker, ms };
     case "crashServer":
+    case "drainServer":
     case "stopServer":
     case "fullDisk":
     case "slowDisk":
@@ -152,31 +197,5 @@ function faultOf(
       return { kind, atMs };
     case "jump":
       return { kind, atMs, ms: chance.pick([-3_600_000, -5_000, 5_000, 3_600_000]) };
-  }
-}
-
-function opsOf(chance: Chance, depth: number): Op[] {
-  return Array.from({ length: chance.between(1, 4) }, (_, index) => opOf(chance, `${depth}${index}`, depth));
-}
-
-function opOf(chance: Chance, place: string, depth: number): Op {
-  const ms = chance.pick([0, 0, 5, 300, 4_000]);
-  const kind = chance.pick(["step", "step", "step", "once", "sleep", "signal", "parallel", "caught"] as const);
-  switch (kind) {
-    case "step":
-      return { do: kind, key: `s${place}`, ms, fails: chance.pick([0, 0, 0, 1, 2]), attempts: chance.between(1, 4) };
-    case "once":
-      return { do: kind, key: `o${place}`, ms };
-    case "sleep":
-      return { do: kind, key: `z${place}`, ms: chance.pick([0, 10, 1_000, 8_000, 20_000]) };
-    case "signal":
-      return { do: kind, name: `n${place}`, timeoutMs: chance.pick([0, 500, 6_000]) };
-    case "caught":
-      return { do: kind, key: `c${place}`, attempts: chance.between(1, 2) };
-    case "parallel": {
-      if (depth > 1) return { do: "step", key: `s${place}`, ms, fails: 0, attempts: 1 };
-      const ops = Array.from({ length: chance.between(2, 3) }, (_, index) => opOf(chance, `${place}p${index}`, 2));
-      return { do: kind, ops };
-    }
   }
 }

@@ -1,13 +1,14 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/api.ts";
 import { createEngineOn } from "../../src/engine/engine.ts";
-import { silentLog } from "../../src/engine/telemetry.ts";
+import type { Log } from "../../src/engine/telemetry.ts";
 import { sessionResponses } from "../../src/server/convert/server-frame.ts";
 import { createFrameReader } from "../../src/server/worker-frames.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type ServerFrame, ServerFrameSchema, WorkerFrameSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import type { Chance } from "./chance.ts";
-import type { Conversation } from "./conversation.ts";
+import type { Checker } from "./checker.ts";
+import { Conversation } from "./conversation.ts";
 import type { Connection, End } from "./network.ts";
 import { Process, type Timeline } from "./timeline.ts";
 
@@ -15,42 +16,66 @@ import { Process, type Timeline } from "./timeline.ts";
 
 const takeBytesMax = 256 * 1024;
 
+/** Windows into the file, as small as one. */
+export interface Windows {
+  readonly runCacheMax: number;
+  readonly lineWindowMax: number;
+  readonly deadlineHorizonMax: number;
+}
+
 export class Server {
   readonly process: Process;
   readonly engine: Engine;
   readonly store: Store;
-  readonly #conversation: Conversation;
+  readonly #timeline: Timeline;
+  readonly #checker: Checker;
 
   constructor(options: {
     timeline: Timeline;
     name: string;
     chance: Chance;
     openStore: (process: Process) => Store;
-    wallAheadMs: number;
+    /** How far the wall clock is ahead now: it may jump. */
+    wallAheadMs: () => number;
     leaseTtlMs: number;
-    windowMax: number;
-    conversation: Conversation;
+    windows: Windows;
+    checker: Checker;
     onFatal: () => void;
   }) {
     const { timeline, chance } = options;
     this.process = new Process(timeline, options.name);
-    this.#conversation = options.conversation;
+    this.#timeline = timeline;
+    this.#checker = options.checker;
     const { process } = this;
-    this.store = options.openStore(process);
+    const store = options.openStore(process);
+    const spend = (): void => {
+      if (!timeline.spend()) throw this.#checker.violation("I12 the server goes round in circles");
+    };
+    this.store = {
+      ...store,
+      scanLine(scan) {
+        spend();
+        return store.scanLine(scan);
+      },
+    };
     this.engine = createEngineOn({
       store: this.store,
       clock: {
-        elapsedMs: () => timeline.nowMs,
-        wallMs: () => Date.UTC(2026, 0, 1) + timeline.nowMs + options.wallAheadMs,
+        elapsedMs() {
+          spend();
+          return timeline.nowMs;
+        },
+        wallMs() {
+          spend();
+          return Date.UTC(2026, 0, 1) + timeline.nowMs + options.wallAheadMs();
+        },
         setTimer: (atMs, run) => process.at(atMs, run),
         defer: (run) => void process.in(0, run),
       },
       random: { hex: (bytes) => chance.hex(bytes), float: () => chance.float() },
-      log: silentLog,
+      log: logFor(this.#checker),
       leaseTtlMs: options.leaseTtlMs,
-      runCacheMax: options.windowMax,
-      lineWindowMax: options.windowMax,
-      deadlineHorizonMax: options.windowMax,
+      ...options.windows,
       onFatal: options.onFatal,
     });
   }
@@ -58,12 +83,18 @@ export class Server {
   /** The server's end of a new stream. */
   accept(connection: () => Connection): End {
     const { process } = this;
-    const conversation = this.#conversation;
+    const conversation = new Conversation(this.#checker, this.#timeline);
     let ended = false;
     let finished = false;
     let sawWake = false;
     const pump = (): void => {
       sawWake = false;
+      // What the network does not take waits with the engine.
+      const stalledUntilMs = connection().stalledUntilMs(1);
+      if (stalledUntilMs > this.#timeline.nowMs) {
+        sawWake = true;
+        return void process.at(stalledUntilMs, pump);
+      }
       for (;;) {
         const frames = handle.take(takeBytesMax);
         if (frames.length === 0) break;
@@ -85,6 +116,7 @@ export class Server {
     };
     const end = (): void => {
       ended = true;
+      conversation.ended();
       soon();
     };
     const handle = this.engine.openSession({ wake: soon, end });
@@ -108,8 +140,30 @@ export class Server {
       },
       broken: () => {
         handle.closed();
+        conversation.ended();
         ended = finished = true;
       },
     };
   }
+}
+
+/** What the engine calls an error of its own must not happen here: nothing in these worlds excuses it. */
+function logFor(checker: Checker): Log {
+  const bugs = new Set([
+    "a command could not be decided",
+    "an answer could not be given",
+    "a deadline without a run",
+    "a journal could not be read to its end",
+    "a history cannot be read: the run is set aside",
+  ]);
+  const quiet = (): void => {};
+  return {
+    debug: quiet,
+    info: quiet,
+    warn: quiet,
+    error(fields, message) {
+      if (bugs.has(message))
+        checker.violation(`the server logs: ${message}: ${(fields as { err?: Error }).err?.stack}`);
+    },
+  };
 }

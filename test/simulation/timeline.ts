@@ -4,6 +4,9 @@ import { setImmediate as turn } from "node:timers/promises";
 // Virtual time: what is due runs in order of (instant, order of asking), and all microtasks are drained in between.
 // Nothing here waits for a real timer.
 
+/** Looks at the clock and scans of lines at one instant: some thousand times what a busy world needs. */
+const spentMax = 200_000;
+
 interface Due {
   readonly atMs: number;
   readonly order: number;
@@ -18,6 +21,9 @@ export class Timeline {
   readonly #hash = createHash("sha256");
   #order = 0;
   steps = 0;
+  /** What was spent at this instant. */
+  #spent = 0;
+  #spentAtMs = 0;
 
   constructor(keepLines = false) {
     this.lines = keepLines ? [] : undefined;
@@ -31,6 +37,16 @@ export class Timeline {
   /** Equal for two worlds in which the same happened at the same instants. */
   digest(): string {
     return this.#hash.digest("hex").slice(0, 16);
+  }
+
+  /** Work that takes no virtual time must end: whoever goes round in circles at one instant is told to stop. */
+  spend(): boolean {
+    if (this.#spentAtMs !== this.nowMs) {
+      this.#spentAtMs = this.nowMs;
+      this.#spent = 0;
+    }
+    this.#spent += 1;
+    return this.#spent <= spentMax;
   }
 
   at(atMs: number, run: () => void): void {
@@ -110,6 +126,10 @@ export class Process {
   }
   in(delayMs: number, run: () => void): () => void {
     return this.at(this.timeline.nowMs + delayMs, run);
+  }
+  /** Never resolves when the process dies meanwhile. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.in(ms, resolve));
   }
   stopFor(ms: number): void {
     this.stoppedUntilMs = Math.max(this.stoppedUntilMs, this.timeline.nowMs + ms);

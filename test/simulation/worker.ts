@@ -8,7 +8,7 @@ import { ServerFrameSchema, WorkerFrameSchema } from "../../gen/ts/everstep/v1/w
 import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
 import type { Connection, End } from "./network.ts";
-import type { Op } from "./plan.ts";
+import { type Op, retryDelayMs } from "./programs.ts";
 import { Process, type Timeline } from "./timeline.ts";
 
 // One life of a worker: the real SDK, and a workflow that interprets the program of its input.
@@ -17,21 +17,29 @@ export interface WorkerWorld {
   readonly timeline: Timeline;
   readonly chance: Chance;
   readonly checker: Checker;
+  /** Share of ops that are sent once more, much later. */
+  readonly staleShare: number;
+  readonly leaseTtlMs: number;
+  /** True when the step has killed its worker. */
+  readonly dies: (runId: string, key: string, deaths: number) => boolean;
   /** Undefined when nobody listens there. */
   connect(end: End): Connection | undefined;
 }
 
 export class SimulatedWorker {
   readonly process: Process;
-  readonly connections: Connection[] = [];
+  readonly #worker: Worker;
+  /** The stream that lives now. */
+  #connection: Connection | undefined;
 
   constructor(world: WorkerWorld, name: string, capacity: number) {
-    const { timeline, chance, checker } = world;
+    const { timeline, chance, checker, dies } = world;
     const process = new Process(timeline, name);
     this.process = process;
-    const program = workflow("program", (ctx, ops: readonly Op[]) => interpret(ctx, ops, { process, chance, checker }));
-    new Worker({
-      workflows: [program],
+    const hands = { process, chance, checker, dies };
+    this.#worker = new Worker({
+      workflows: [workflow("program", (ctx, ops: readonly Op[]) => interpret(ctx, ops, hands))],
+      queues: ["default", "other"],
       capacity,
       identity: name,
       log: (_, message) => timeline.trace(`${name} ${message}`),
@@ -51,6 +59,10 @@ export class SimulatedWorker {
     }).start();
   }
 
+  drain(timeoutMs: number): Promise<void> {
+    return this.#worker.drain(timeoutMs);
+  }
+
   #open(world: WorkerWorld, events: StreamEvents) {
     const { process } = this;
     let over = false;
@@ -68,11 +80,14 @@ export class SimulatedWorker {
       broken: () => end(new Error("simulated: the connection broke")),
     });
     if (connection === undefined) process.in(1, () => end(new Error("simulated: nobody listens")));
-    else this.connections.push(connection);
+    else this.#connection = connection;
     return {
       waitingFrames: 0,
       send: (frame: Parameters<typeof toBinary<typeof WorkerFrameSchema>>[1]) => {
-        if (!over) connection?.send(0, toBinary(WorkerFrameSchema, frame));
+        if (over) return;
+        const bytes = toBinary(WorkerFrameSchema, frame);
+        connection?.send(0, bytes);
+        if (frame.frame.case === "ops" && world.chance.maybe(world.staleShare)) this.#sendAgain(world, bytes);
       },
       finish: () => connection?.finish(0),
       abort: () => {
@@ -81,12 +96,18 @@ export class SimulatedWorker {
       },
     };
   }
+
+  /** The same ops on whatever stream there is by then: the lease may have another holder. */
+  #sendAgain({ chance, leaseTtlMs }: WorkerWorld, bytes: Uint8Array): void {
+    this.process.in(chance.float() * leaseTtlMs * 2, () => this.#connection?.send(0, bytes));
+  }
 }
 
 interface Hands {
   readonly process: Process;
   readonly chance: Chance;
   readonly checker: Checker;
+  readonly dies: WorkerWorld["dies"];
 }
 
 /** Runs the program; its output lists the results in order. */
@@ -114,20 +135,27 @@ async function interpretOne(ctx: WorkflowContext, op: Op, hands: Hands): Promise
         op.key,
         async ({ attempt }) => {
           await works(op.ms);
+          hands.checker.stirred();
           if (attempt <= op.fails) throw new Error("simulated");
           return effect(op.key);
         },
-        { retry: { maxAttempts: op.attempts, backoff: "fixed", initialDelayMs: op.ms > 1_000 ? 7_000 : 200 } },
+        { retry: { maxAttempts: op.attempts, backoff: "fixed", initialDelayMs: retryDelayMs(op) } },
       );
     case "once":
       return ctx.step(
         op.key,
         async () => {
           await works(op.ms);
+          hands.checker.stirred();
           return effect(op.key);
         },
         { atMostOnce: true },
       );
+    case "poison":
+      return ctx.step(op.key, async () => {
+        if (hands.dies(ctx.runId, op.key, op.deaths)) await new Promise(() => {});
+        return effect(op.key);
+      });
     case "sleep":
       await ctx.sleep(op.key, op.ms);
       return undefined;

@@ -1,13 +1,15 @@
-import { EngineError } from "../../src/core/errors.ts";
-import type { Engine, RunView } from "../../src/engine/api.ts";
+import { Calls } from "./calls.ts";
 import { Chance } from "./chance.ts";
 import { Checker } from "./checker.ts";
-import { Conversation } from "./conversation.ts";
+import { Clients, graceMs, type Steer } from "./clients.ts";
 import { Disk } from "./disk.ts";
 import { Connection, type End } from "./network.ts";
-import type { Choice, Op, Plan } from "./plan.ts";
+import type { Choice, Plan } from "./plan.ts";
+import { signalsOf, worstMs } from "./programs.ts";
+import { Readers } from "./readers.ts";
 import { Server } from "./server.ts";
 import { Process, Timeline } from "./timeline.ts";
+import { UnaryWorker } from "./unary-worker.ts";
 import { SimulatedWorker } from "./worker.ts";
 
 // The world of one plan: a server that dies and comes back on the same disk, workers, clients, and what breaks.
@@ -22,9 +24,7 @@ export interface Outcome {
   readonly fired: Readonly<Record<string, number>>;
 }
 
-const callRetryMs = 300;
-const graceMs = 30_000;
-/** What the engine may add: the last back-off of an expired lease, and its ways round. */
+/** What the engine may add behind the last thing that was due: the last back-off of an expired lease, and its ways round. */
 const slackMs = 65_000;
 const stepsMax = 300_000;
 
@@ -42,48 +42,67 @@ class World {
   readonly fired: Record<string, number> = {};
   readonly #plan: Plan;
   readonly #disk: Disk;
-  readonly #conversation: Conversation;
   readonly #net: Chance;
-  readonly #clients: Process;
-  readonly #workers: SimulatedWorker[] = [];
+  readonly #calls: Calls;
+  readonly #clients: Clients;
+  readonly #readers: Readers;
+  readonly #workers: (SimulatedWorker | UnaryWorker)[] = [];
   readonly #connections = new Map<number, Connection>();
+  readonly #deaths = new Map<string, number>();
   #server: Server | undefined;
-  #lives = 0;
-  #calls = 0;
   #wallAheadMs = 0;
   #faultsOver = false;
+  #commitMs = 0;
+  #rounds = 0;
 
   constructor(plan: Plan, keepLines: boolean) {
     this.#plan = plan;
     this.timeline = new Timeline(keepLines);
     const { timeline } = this;
     this.checker = new Checker(() => timeline.nowMs);
-    this.#conversation = new Conversation(this.checker, timeline);
-    this.#net = new Chance(plan.seed, "net");
-    this.#clients = new Process(timeline, "clients");
-    this.#disk = new Disk(timeline, new Chance(plan.seed, "disk"), (batch) => {
-      timeline.trace(
-        `durable ${batch.commitNo}: ${batch.events.map(({ runNo, event }) => `${runNo}:${event.type}`).join(" ")}`,
-      );
-      this.checker.durable(batch);
+    const { checker } = this;
+    const server = (): Server | undefined => this.#server;
+    const net = new Chance(plan.seed, "net");
+    this.#net = net;
+    this.#calls = new Calls({
+      checker,
+      net,
+      latencyMs: plan.latencyMs,
+      lossShare: () => (this.#faultsOver ? 0 : plan.lossShare),
+      repeatShare: () => (this.#faultsOver ? 0 : plan.repeatShare),
+      server,
+    });
+    const process = new Process(timeline, "clients");
+    this.#clients = new Clients(process, this.#calls, checker);
+    this.#readers = new Readers(checker, new Chance(plan.seed, "readers"), process, server);
+    this.#disk = new Disk(timeline, new Chance(plan.seed, "disk"), {
+      onBegin: (batch) => {
+        if (batch.events.length > 0 && net.maybe(plan.spyShare)) this.#readers.spy(batch);
+      },
+      onDurable: (batch) => {
+        timeline.trace(
+          `durable ${batch.commitNo}: ${batch.events.map(({ runNo, event }) => `${runNo}:${event.type}`).join(" ")}`,
+        );
+        this.#commitMs = timeline.nowMs;
+        checker.durable(batch);
+      },
+      onRefused: (message) => checker.violation(`the server breaks a constraint of its file: ${message}`),
     });
   }
 
   async run(): Promise<string | undefined> {
     const { timeline, checker } = this;
+    const { choices, faultsEndMs, workers, unaryWorkers, leaseTtlMs } = this.#plan;
     this.#startServer();
-    for (let index = 0; index < this.#plan.workers; index++) this.#startWorker(index);
-    for (const choice of this.#plan.choices) timeline.at(choice.atMs, () => this.#apply(choice));
-    const lastMs = Math.max(
-      this.#plan.faultsEndMs,
-      ...this.#plan.choices.map((choice) => choice.atMs + lengthOf(choice)),
-    );
+    for (let index = 0; index < workers + unaryWorkers; index++) this.#startWorker(index);
+    for (const choice of choices) timeline.at(choice.atMs, () => this.#apply(choice));
+    const lastMs = Math.max(faultsEndMs, ...choices.map((choice) => choice.atMs + lengthOf(choice)));
     timeline.at(lastMs, () => this.#heal());
-    const ownMs = this.#plan.choices.reduce(
-      (sum, choice) => sum + (choice.kind === "start" ? worstMs(choice.ops) : 0),
+    const ownMs = choices.reduce(
+      (sum, choice) => sum + (choice.kind === "start" ? choice.startDelayMs + worstMs(choice.ops, leaseTtlMs) : 0),
       0,
     );
-    const endMs = lastMs + ownMs + this.#plan.leaseTtlMs * 1.5 + graceMs + slackMs;
+    const endMs = lastMs + ownMs + leaseTtlMs * 1.5 + graceMs + slackMs;
     try {
       await timeline.runUntil(endMs, () => this.#over());
     } catch (error) {
@@ -95,6 +114,8 @@ class World {
       if (run.ended !== undefined) continue;
       return `I12 ${run.runId} has not ended at ${timeline.nowMs}: ${await this.#explain(run.runId)}`;
     }
+    if (this.#clients.open > 0) return `I12 ${this.#clients.open} calls were never answered`;
+    if (this.#readers.open > 0) return `I12 ${this.#readers.open} watchers never saw the end of their run`;
     try {
       this.#server?.process.alive === true && checker.fold(this.#server.store);
     } catch (error) {
@@ -104,9 +125,12 @@ class World {
   }
 
   #over(): boolean {
-    if (this.checker.failure !== undefined || this.timeline.steps >= stepsMax) return true;
-    if (!this.#faultsOver || this.#calls > 0) return false;
-    for (const run of this.checker.runs.values()) if (run.ended === undefined || run.leased) return false;
+    const { checker, timeline } = this;
+    if (checker.failure !== undefined || timeline.steps >= stepsMax) return true;
+    if (!this.#faultsOver) return false;
+    if (timeline.nowMs > checker.dueMs + this.#plan.leaseTtlMs * 1.5 + slackMs) return true;
+    if (this.#clients.open > 0 || this.#readers.open > 0) return false;
+    for (const run of checker.runs.values()) if (run.ended === undefined || run.leased) return false;
     return true;
   }
 
@@ -121,24 +145,27 @@ class World {
 
   #startServer(): void {
     if (this.#server !== undefined) return;
-    const name = `server-${++this.#lives}`;
-    this.timeline.trace(`${name} starts`);
+    const { checker, timeline } = this;
+    const name = `server-${++checker.leases.life}`;
+    timeline.trace(`${name} starts`);
+    // Behind a wall clock that was set back, server time goes on from the newest commit: what was due comes later.
+    checker.dueMs += timeline.nowMs - this.#commitMs;
     const server = new Server({
-      timeline: this.timeline,
+      timeline,
       name,
       chance: new Chance(this.#plan.seed, name),
       openStore: (process) => {
         const store = this.#disk.open(process);
-        this.checker.fold(store);
+        checker.fold(store);
         return store;
       },
-      wallAheadMs: this.#wallAheadMs,
+      wallAheadMs: () => this.#wallAheadMs,
       leaseTtlMs: this.#plan.leaseTtlMs,
-      windowMax: this.#plan.windowMax,
-      conversation: this.#conversation,
+      windows: this.#plan.windows,
+      checker,
       onFatal: () => {
-        this.timeline.trace(`${name} stops fatally`);
-        this.timeline.at(this.timeline.nowMs, () => this.#server === server && this.#crashServer(200));
+        timeline.trace(`${name} stops fatally`);
+        timeline.at(timeline.nowMs, () => this.#server === server && this.#crashServer(200));
       },
     });
     this.#server = server;
@@ -156,25 +183,66 @@ class World {
     this.timeline.at(this.timeline.nowMs + downMs, () => this.#startServer());
   }
 
+  /** SIGTERM: no new work, what is being committed is finished, then a new life. */
+  #drainServer(downMs: number): void {
+    const server = this.#server;
+    if (server === undefined) return;
+    server.engine.drain();
+    const stopped = (): void => {
+      if (this.#server === server) this.#crashServer(downMs);
+    };
+    server.process.in(200, () => void server.engine.stop().then(stopped));
+    // A disk that is full or slow, or a process that stands still, does not hold up the end for ever.
+    this.timeline.at(this.timeline.nowMs + 10_000, stopped);
+  }
+
   #startWorker(index: number): void {
     const name = `worker-${index}-${this.timeline.nowMs}`;
     const { timeline, checker } = this;
+    const { seed, leaseTtlMs, capacity, latencyMs, staleShare } = this.#plan;
+    const chance = new Chance(seed, name);
+    const dies = (runId: string, key: string, deaths: number): boolean => this.#dies(index, `${runId} ${key}`, deaths);
+    if (index >= this.#plan.workers) {
+      const world = { timeline, chance, checker, calls: this.#calls, leaseTtlMs, dies };
+      this.#workers[index] = new UnaryWorker(world, new Process(timeline, name));
+      return;
+    }
     const connect = (end: End): Connection | undefined => {
       const server = this.#server;
       if (server === undefined) return undefined;
       let connection: Connection;
       const other = server.accept(() => connection);
-      connection = new Connection(timeline, this.#net, [end, other], this.#plan.latencyMs, index);
+      connection = new Connection(timeline, this.#net, [end, other], latencyMs, index);
       this.#connections.set(index, connection);
       return connection;
     };
-    const chance = new Chance(this.#plan.seed, name);
-    this.#workers[index] = new SimulatedWorker({ timeline, chance, checker, connect }, name, this.#plan.capacity);
+    const world = { timeline, chance, checker, leaseTtlMs, staleShare, dies, connect };
+    this.#workers[index] = new SimulatedWorker(world, name, capacity);
+  }
+
+  #crashWorker(index: number, downMs: number): void {
+    const worker = this.#workers[index];
+    if (worker?.process.alive !== true) return;
+    worker.process.alive = false;
+    this.#connections.get(index)?.cut([undefined, this.#net.maybe(0.7) ? 5 : undefined]);
+    this.checker.stirred();
+    this.timeline.at(this.timeline.nowMs + downMs, () => this.#startWorker(index));
+  }
+
+  /** A step that kills its worker, so many times. */
+  #dies(index: number, step: string, deaths: number): boolean {
+    const before = this.#deaths.get(step) ?? 0;
+    if (before >= deaths) return false;
+    this.#deaths.set(step, before + 1);
+    this.timeline.trace(`${step} kills its worker`);
+    this.#crashWorker(index, 100);
+    return true;
   }
 
   #heal(): void {
     this.timeline.trace("faults end");
     this.#faultsOver = true;
+    this.checker.stirred();
     this.#disk.full = false;
     this.#disk.failing = undefined;
     this.#disk.slowMs = 0;
@@ -185,14 +253,18 @@ class World {
   /** The operator lets go on what waits for a person. */
   #operate(): void {
     const server = this.#server;
+    this.#rounds += 1;
     for (const choice of this.#plan.choices) {
       if (choice.kind !== "start" || server === undefined) continue;
       const runId = `run-${choice.run}`;
       // A start that was lost until now is waited for: its signals are sent when the run is there.
       if (this.checker.byId.get(runId)?.ended !== undefined || !this.checker.byId.has(runId)) continue;
       for (const name of signalsOf(choice.ops)) {
-        const signal = { name, payload: undefined, requestId: `last-${choice.run}-${name}` };
-        server.engine.signalRun({ namespace: "default", runId }, signal).catch(() => {});
+        // One may be taken by a call that nobody waits for any more, so another follows.
+        const requestId = `last-${choice.run}-${name}-${this.#rounds >> 3}`;
+        server.engine
+          .signalRun({ namespace: "default", runId }, { name, payload: undefined, requestId })
+          .catch(() => {});
       }
     }
     for (const { runId, ended } of this.checker.byId.values()) {
@@ -202,207 +274,102 @@ class World {
       const resolution = row.pauseReason === "UNCERTAIN_EFFECT" ? ({ kind: "repeat" } as const) : undefined;
       server.engine.resumeRun({ namespace: "default", runId }, resolution).catch(() => {});
     }
-    this.#clients.in(2_000, () => this.#operate());
-  }
-
-  /** One call of a client: lost, repeated, refused for now; tried again until it is answered. */
-  #call(name: string, call: (engine: Engine) => Promise<unknown>, answered: (answer: unknown) => void): void {
-    const { timeline, checker } = this;
-    const net = this.#net;
-    let done = false;
-    this.#calls += 1;
-    const finish = (answer: unknown): void => {
-      if (done) return;
-      done = true;
-      this.#calls -= 1;
-      timeline.trace(`${name} is answered`);
-      try {
-        answered(answer);
-      } catch (error) {
-        checker.violation(String(error)); // kept: nobody else hears of it
-      }
-    };
-    const once = (): void => {
-      const server = this.#server;
-      if (server === undefined) return;
-      server.process.in(net.float() * this.#plan.latencyMs, () => {
-        // The caller may be told only after the server: an answer is judged when it leaves.
-        call(server.engine).then(
-          (answer) => {
-            if (!server.process.alive || (!this.#faultsOver && net.maybe(this.#plan.lossShare))) return;
-            finish(answer);
-          },
-          (error: unknown) => {
-            if (!server.process.alive) return;
-            if (!(error instanceof EngineError)) {
-              checker.violation(`${name} threw ${(error as Error).stack}`);
-              return;
-            }
-            const { reason } = error.refusal;
-            if (reason === "BUSY" || reason === "DISK_FULL" || reason === "SHUTTING_DOWN" || reason === "INTERNAL")
-              return;
-            finish(error.refusal);
-          },
-        );
-      });
-    };
-    const attempt = (): void => {
-      if (done) return;
-      if (this.#faultsOver || !net.maybe(this.#plan.lossShare)) once();
-      if (!this.#faultsOver && net.maybe(this.#plan.repeatShare)) this.#clients.in(net.float() * 3_000, once);
-      this.#clients.in(callRetryMs * (1 + net.float()), attempt);
-    };
-    attempt();
-  }
-
-  #signal(run: number, name: string, requestId: string): void {
-    const ref = { namespace: "default", runId: `run-${run}` };
-    const signal = { name, payload: undefined, requestId };
-    this.#call(
-      `signal ${requestId}`,
-      (engine) => engine.signalRun(ref, signal),
-      (answer) => {
-        if ((answer as { kind?: string }).kind === "refused") return;
-        const known = this.checker.known(ref.runId, "a signal");
-        if (!known.requests.has(requestId))
-          this.checker.violation(`I1 ${requestId} is acknowledged and not in the file`);
-      },
-    );
+    this.#clients.process.in(2_000, () => this.#operate());
   }
 
   #apply(choice: Choice): void {
+    const { timeline, checker } = this;
     this.fired[choice.kind] = (this.fired[choice.kind] ?? 0) + 1;
-    this.timeline.trace(`choice ${JSON.stringify(choice)}`);
+    timeline.trace(`choice ${JSON.stringify(choice)}`);
     const server = this.#server;
     switch (choice.kind) {
       case "start":
-        return this.#start(choice);
+        return void this.#clients.start(choice);
       case "signal":
-        return this.#signal(choice.run, choice.name, `signal-${choice.run}-${choice.name}-${choice.atMs}`);
+        return void this.#clients.signal(
+          `run-${choice.run}`,
+          choice.name,
+          `signal-${choice.run}-${choice.name}-${choice.atMs}`,
+        );
+      case "watch":
+        return this.#readers.watch(`run-${choice.run}`, () => this.#faultsOver && this.#clients.open === 0);
+      case "volley":
+        return this.#volley(`run-${choice.run}`, choice.atMs);
       case "cancel":
       case "terminate":
       case "pause":
       case "resume":
       case "retry":
       case "get":
-        return this.#steer(choice.kind, choice.run, choice.atMs);
+        return void this.#clients.steer(choice.kind, `run-${choice.run}`, `retry-${choice.run}-${choice.atMs}`);
       case "cut": {
         const toldMs = this.#net.float() * 500;
-        const { deaf, worker } = choice;
+        const { deaf, worker, lateMs } = choice;
         return this.#connections
           .get(worker)
-          ?.cut([deaf === "worker" ? undefined : toldMs, deaf === "server" ? undefined : toldMs]);
+          ?.cut([deaf === "worker" ? undefined : toldMs, deaf === "server" ? undefined : toldMs + lateMs]);
       }
       case "stall":
+        if (choice.from === 1) this.#disturbed(choice.ms);
         return this.#connections.get(choice.worker)?.stall(choice.from, choice.ms);
-      case "crashWorker": {
+      case "crashWorker":
+        return this.#crashWorker(choice.worker, choice.ms);
+      case "drainWorker": {
         const worker = this.#workers[choice.worker];
-        if (worker?.process.alive !== true) return;
-        worker.process.alive = false;
-        this.#connections.get(choice.worker)?.cut([undefined, this.#net.maybe(0.7) ? 5 : undefined]);
-        return this.timeline.at(this.timeline.nowMs + choice.ms, () => this.#startWorker(choice.worker));
+        if (worker instanceof SimulatedWorker) void worker.drain(choice.ms);
+        return timeline.at(timeline.nowMs + choice.ms + 100, () => {
+          if (worker === this.#workers[choice.worker]) this.#crashWorker(choice.worker, 100);
+        });
       }
       case "stopWorker":
         return this.#workers[choice.worker]?.process.stopFor(choice.ms);
       case "crashServer":
         return this.#crashServer(choice.ms);
+      case "drainServer":
+        return this.#drainServer(choice.ms);
       case "stopServer":
+        this.#disturbed(choice.ms);
         return server?.process.stopFor(choice.ms);
       case "fullDisk":
         this.#disk.full = true;
-        return this.timeline.at(this.timeline.nowMs + choice.ms, () => void (this.#disk.full = false));
+        this.#disturbed(choice.ms);
+        return timeline.at(timeline.nowMs + choice.ms, () => void (this.#disk.full = false));
       case "slowDisk":
         this.#disk.slowMs = 200;
-        return this.timeline.at(this.timeline.nowMs + choice.ms, () => void (this.#disk.slowMs = 0));
+        this.#disturbed(choice.ms);
+        return timeline.at(timeline.nowMs + choice.ms, () => void (this.#disk.slowMs = 0));
       case "constraint":
       case "failedSync":
         this.#disk.failing = choice.kind === "constraint" ? "constraint" : "fatal";
         return;
       case "jump":
         this.#wallAheadMs += choice.ms;
+        return checker.stirred();
     }
   }
 
-  #start(choice: Extract<Choice, { kind: "start" }>): void {
-    const runId = `run-${choice.run}`;
-    const request = {
-      namespace: "default",
-      runId,
-      workflow: "program",
-      queue: "default",
-      runKey: choice.key,
-      priority: 5,
-      input: { data: JSON.stringify(choice.ops), encoding: "" },
-      startDelayMs: 0,
-      runTimeoutMs: 0,
-      requestId: `start-${choice.run}`,
-    };
-    this.#call(
-      `start ${runId}`,
-      async (engine) => (await engine.startRuns([request]))[0],
-      (answer) => {
-        const outcome = answer as { kind: string; reason?: string; runId: string };
-        if (outcome.kind === "started" || outcome.reason === "RUN_KEY_TAKEN")
-          this.checker.known(outcome.runId, "an answer");
-        else this.checker.violation(`I11 ${runId} is refused: ${outcome.reason}`);
-      },
-    );
+  /** Many ask at once: what one of them does is not durable when the next one is judged. */
+  #volley(runId: string, atMs: number): void {
+    const kinds: readonly Steer[] = ["get", "cancel", "terminate", "resume", "retry", "pause"];
+    const apart = this.#net.pick([0, 1, 5]);
+    for (let shot = 0; shot < 8; shot++) {
+      this.#clients.process.in(this.#net.float() * apart, () => {
+        const kind = this.#net.maybe(0.3) ? undefined : this.#net.pick(kinds);
+        if (kind !== undefined) return void this.#clients.steer(kind, runId, `volley-${runId}-${atMs}-${shot}`);
+        if (this.#net.maybe(0.5)) return void this.#clients.wait(runId);
+        void this.#clients.signal(runId, "volley", `volley-${runId}-${atMs}-${shot}`);
+      });
+    }
   }
 
-  #steer(kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "get", run: number, atMs: number): void {
-    const ref = { namespace: "default", runId: `run-${run}` };
-    const ask = (engine: Engine): Promise<RunView> => {
-      switch (kind) {
-        case "cancel":
-          return engine.cancelRun(ref, { reason: "", graceMs });
-        case "terminate":
-          return engine.terminateRun(ref, { reason: "" });
-        case "pause":
-          return engine.pauseRun(ref, { reason: "", graceMs });
-        case "resume":
-          return engine.resumeRun(ref, undefined);
-        case "retry":
-          return engine.retryRun(ref, { reason: "", requestId: `retry-${run}-${atMs}` });
-        case "get":
-          return engine.getRun(ref);
-      }
-    };
-    this.#call(`${kind} ${ref.runId}`, ask, (answer) => {
-      if ((answer as { kind?: string }).kind === "refused") return;
-      const view = answer as RunView;
-      const known = this.checker.known(view.runId, `the answer to ${kind}`);
-      if (view.lastSeq > known.lastSeq) this.checker.violation(`I1 ${view.runId}: an answer shows what is not durable`);
-      if (kind === "terminate" && known.ended === undefined)
-        this.checker.violation(`I1 ${view.runId} is not terminated`);
-    });
+  #disturbed(ms: number): void {
+    const { leases } = this.checker;
+    // A full disk is tried again after a second.
+    leases.disturbedUntilMs = Math.max(leases.disturbedUntilMs, this.timeline.nowMs + ms + 1_500);
   }
 }
 
 function lengthOf(choice: Choice): number {
+  if (choice.kind === "drainServer") return choice.ms + 10_000;
   return "ms" in choice && choice.kind !== "jump" ? choice.ms : 0;
-}
-
-function signalsOf(ops: readonly Op[]): string[] {
-  return ops.flatMap((op) => (op.do === "signal" ? [op.name] : op.do === "parallel" ? signalsOf(op.ops) : []));
-}
-
-/** How long a program takes by itself at most. */
-function worstMs(ops: readonly Op[]): number {
-  return ops.reduce((sum, op) => sum + worstOfMs(op), 0);
-}
-
-function worstOfMs(op: Op): number {
-  switch (op.do) {
-    case "step":
-      return op.attempts * (op.ms + (op.ms > 1_000 ? 7_000 : 200));
-    case "once":
-    case "sleep":
-      return op.ms;
-    case "signal":
-      return op.timeoutMs;
-    case "caught":
-      return op.attempts * 100;
-    case "parallel":
-      return worstMs(op.ops);
-  }
 }

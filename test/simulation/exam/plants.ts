@@ -25,8 +25,8 @@ export const plants: readonly Plant[] = [
   {
     name: "timers are not armed again at a restart",
     file: "src/engine/deadlines.ts",
-    from: "  let loaded = false;",
-    to: "  let loaded = (complete = true);",
+    from: "      loaded = false;",
+    to: "      loaded = complete = true;",
   },
   {
     name: "an undelivered assignment is dropped",
