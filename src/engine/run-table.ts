@@ -107,8 +107,11 @@ export function createRunTable(options: {
       for (;;) {
         const events = store.readEvents(row.runNo, { afterSeq: state.lastSeq, limit: pageEvents, bytesMax: pageBytes });
         for (const event of events) evolve(state, event);
-        if (state.lastSeq >= row.lastSeq && events.length < pageEvents) break;
-        if (events.length === 0) throw new CorruptRowError(row.runNo, state.lastSeq + 1, "the event is missing");
+        // Only an empty page is the end: a short one may have been cut by its bytes, and the row may be older than the
+        // history.
+        if (events.length > 0) continue;
+        if (state.lastSeq >= row.lastSeq) break;
+        throw new CorruptRowError(row.runNo, state.lastSeq + 1, "the event is missing");
       }
       if (row.pauseReason === "CORRUPT_HISTORY") corruption = new CorruptRowError(row.runNo, 0, "set aside before");
     } catch (error) {

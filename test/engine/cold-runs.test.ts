@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { EngineRig } from "../support/engine-rig.ts";
+
+// A run that is not in memory is folded from its history, whose pages are bounded by number and by bytes.
+
+const MiB = 1024 * 1024;
+const large = { data: "x".repeat(MiB), encoding: "" };
+
+test("a leased run whose results fill more than a page goes on after a restart", async () => {
+  const before = new EngineRig();
+  const worker = await before.worker().greeted();
+  const runId = await before.started();
+  await before.settle();
+  const { lease } = worker.assignments[0]!;
+  const complete = (stepKey: string) =>
+    ({ type: "CompleteStep", stepKey, attempt: 0, output: large, elapsedMs: 0 }) as const;
+  for (const key of ["a", "b", "c", "d", "e", "f"]) await worker.op(lease, [complete(key)]);
+  const after = new EngineRig({ store: before.store, clock: before.clock });
+  const held = [{ lease, noticesSeen: 0, lastRefusedOpId: 0 }];
+  const again = await after.worker({ instanceId: worker.hello.instanceId, held }).greeted();
+  expect(again.of("welcome")[0]?.verdicts).toMatchObject([{ kept: true, lastOpId: 6 }]);
+  expect(await again.op(lease, [complete("g")], { opId: 7 })).toMatchObject({ kind: "applied", already: false });
+  expect(await after.run(runId)).toMatchObject({ stepsCompleted: 7, lastSeq: 9 });
+});
+
+test("a queued run whose signals fill more than a page takes another one after it has left memory", async () => {
+  const rig = new EngineRig({ runCacheMax: 1 });
+  const runId = await rig.started();
+  const signal = () =>
+    rig.engine.signalRun({ namespace: "default", runId }, { name: "go", payload: large, requestId: "" });
+  for (let sent = 0; sent < 6; sent++) await signal();
+  for (let others = 0; others < 3; others++) await rig.started();
+  expect(await signal()).toEqual({ signalSeq: 8, already: false });
+});
