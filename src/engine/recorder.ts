@@ -83,7 +83,8 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       transaction.batch.events.push({ runNo: state.runNo, event });
       if (lease !== undefined) followLease(transaction, lease, event);
     }
-    if (state.version !== version || state.cancel !== cancelBefore) {
+    // Of a run that somebody leases memory knows what its row does not say; of any other the row says all of it.
+    if (state.version !== version || state.cancel !== cancelBefore || state.lease === undefined) {
       entry.rowDirty = true;
       place(transaction, entry);
     }

@@ -32,3 +32,17 @@ test("a queued run whose signals fill more than a page takes another one after i
   for (let others = 0; others < 3; others++) await rig.started();
   expect(await signal()).toEqual({ signalSeq: 8, already: false });
 });
+
+test("what happened to a run that nobody leases is in its view and its history, also when its status stayed", async () => {
+  const rig = new EngineRig({ runCacheMax: 1 });
+  const ref = { namespace: "default", runId: await rig.started() };
+  await rig.advanceMs(5_000);
+  for (let sent = 0; sent < 5; sent++)
+    await rig.engine.signalRun(ref, { name: "go", payload: undefined, requestId: "" });
+  for (let others = 0; others < 3; others++) await rig.started();
+  const run = await rig.run(ref.runId);
+  expect(run.lastSeq).toBe(6);
+  expect(run.updatedAtMs - run.createdAtMs).toBe(5_000);
+  expect(await rig.engine.history(ref, { afterSeq: 0, limit: 4 })).toMatchObject({ items: { length: 4 }, more: true });
+  expect(await rig.engine.history(ref, { afterSeq: 4, limit: 4 })).toMatchObject({ items: { length: 2 }, more: false });
+});

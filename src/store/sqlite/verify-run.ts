@@ -5,8 +5,8 @@ import { deadlinesOf, rankOf } from "../../core/rows.ts";
 import { finalStatuses, type RunState } from "../../core/state.ts";
 import type { DeadlineRow, RunRow } from "../store.ts";
 
-// One run, recomputed from its events and compared with its rows. The row is written when the status changes, so it
-// says what the history up to its last_seq says; events behind that must not change the status. Deadlines are written
+// One run, recomputed from its events and compared with its rows. The row of a leased run is written when the status
+// changes, so it says what the history up to its last_seq says; events behind that must not change the status. Deadlines are written
 // with every event, so they say what the whole history says.
 
 export type Report = (seq: number, message: string) => void;
