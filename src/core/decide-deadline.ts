@@ -5,6 +5,7 @@ import { type Accepted, accept, alreadyApplied, type DecideContext, sequence } f
 import type { Refusal } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { limitFailure, reserveIsSpent } from "./history-limit.ts";
+import { runsHere } from "./open-starts.ts";
 import { unreachable } from "./unreachable.ts";
 import { finalStatuses, type RunState } from "./state.ts";
 
@@ -70,7 +71,7 @@ function closeAtLimit(state: RunState, next: ReturnType<typeof sequence>): Accep
 /** The worker's own clock fires first as a rule; this is for workers that hang. Whoever reports first is recorded. */
 function decideStepTimeout(state: RunState, stepKey: string, context: DecideContext): Accepted | Refusal {
   const step = state.steps.get(stepKey);
-  if (state.lease === undefined || step?.status !== "running") return alreadyApplied();
+  if (state.lease === undefined || step === undefined || !runsHere(state, step)) return alreadyApplied();
   if (step.timeoutAtMs === 0 || step.timeoutAtMs > context.nowMs) return alreadyApplied();
   if (reserveIsSpent(state, context)) return closeAtLimit(state, sequence(state, context.nowMs));
   const failure = {

@@ -6,7 +6,7 @@ import { type Refusal, refuse } from "./errors.ts";
 import type { RetryPolicy, RunEvent } from "./event.ts";
 import type { Failure } from "./failure.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";
-import { startedEvent } from "./open-starts.ts";
+import { runsHere, startedEvent } from "./open-starts.ts";
 import { payloadBytes, samePayload } from "./payload.ts";
 import type { PendingStart, RunState, StepState } from "./state.ts";
 
@@ -56,14 +56,16 @@ export function decideStartStep(
   const failedAttempt = step?.failedAttempt ?? 0;
   const attempt = change.attempt === 0 ? failedAttempt + 1 : change.attempt;
   if (attempt <= failedAttempt || pending?.attempt === attempt) return unchanged;
-  if (step?.status === "running" && step.attempt >= attempt) return unchanged;
+  // An attempt that was lost with its lease starts again, and so does its time: the loss is no attempt.
+  const lost = step?.status === "running" && !runsHere(state, step);
+  if (step?.status === "running" && step.attempt >= attempt && !lost) return unchanged;
   if (attempt !== failedAttempt + 1) {
     return refuse("INVALID", `attempt ${attempt} of "${change.stepKey}": the next one is ${failedAttempt + 1}`, {
       field: "attempt",
     });
   }
   if (state.pauseDeadlineAtMs !== 0) return refuse("RUN_PAUSED", "the run is being paused and takes no new steps");
-  if (atHistoryLimit(state, context, payloadBytes(change.input))) return historyLimit(state);
+  if (atHistoryLimit(state, context, payloadBytes(change.input))) return lost ? unchanged : historyLimit(state);
   const start: PendingStart = {
     attempt,
     startedAtMs: context.nowMs,

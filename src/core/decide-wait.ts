@@ -6,6 +6,7 @@ import { type Refusal, refuse } from "./errors.ts";
 import type { Await, RunEvent } from "./event.ts";
 import { awaitedIsThere } from "./evolve-wait.ts";
 import { consumeReserved, serverKey } from "./decide-signal.ts";
+import { runsHere } from "./open-starts.ts";
 import { type Accepted, accept, type DecideContext, sequence } from "./decision.ts";
 import type { Failure } from "./failure.ts";
 import { unreachable } from "./unreachable.ts";
@@ -179,11 +180,9 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
   return recorded(events);
 }
 
-/** A step that was started under the live lease and has no result; those of earlier leases were lost with them. */
 function runningHere(state: RunState): string | undefined {
   for (const key of state.pendingStarts.keys()) return key;
-  const grantedSeq = state.lease?.grantedSeq ?? 0;
-  for (const [key, step] of state.steps) if (step.status === "running" && step.seq > grantedSeq) return key;
+  for (const [key, step] of state.steps) if (runsHere(state, step)) return key;
   return undefined;
 }
 

@@ -1,8 +1,13 @@
 import { sequence } from "./decision.ts";
 import type { RunEvent } from "./event.ts";
-import type { PendingStart, RunState } from "./state.ts";
+import type { PendingStart, RunState, StepState } from "./state.ts";
 
 // A StartStep has no event as long as its completion may come in the same batch; see PendingStart.
+
+/** A step that was started under the live lease and has no result; those of earlier leases were lost with them. */
+export function runsHere(state: RunState, step: StepState): boolean {
+  return step.status === "running" && state.lease !== undefined && step.seq > state.lease.grantedSeq;
+}
 
 /** The starts that are still open when their batch is sealed become events of their own. */
 export function sealStarts(state: RunState, nowMs: number): RunEvent[] {

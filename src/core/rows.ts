@@ -1,3 +1,4 @@
+import { runsHere } from "./open-starts.ts";
 import { type Deadline, finalStatuses, type RunState } from "./state.ts";
 
 // What rows say of a run, derived from its state. The engine writes them, verify recomputes them.
@@ -30,7 +31,7 @@ export function deadlinesOf(state: RunState, inLine: boolean): Deadline[] {
   if (state.lease !== undefined) {
     if (state.pauseDeadlineAtMs !== 0) deadlines.push({ kind: "pause", stepKey: "", dueAtMs: state.pauseDeadlineAtMs });
     for (const [stepKey, step] of state.steps) {
-      if (step.status === "running" && step.timeoutAtMs !== 0) {
+      if (step.timeoutAtMs !== 0 && runsHere(state, step)) {
         deadlines.push({ kind: "stepTimeout", stepKey, dueAtMs: step.timeoutAtMs });
       }
     }

@@ -33,6 +33,26 @@ test("the timeout of a step whose lease has ended means nothing", () => {
   run.after(500).when(due("stepTimeout", "slow")).thenRecords();
 });
 
+test("an attempt that was lost with its lease is no attempt: it starts again, with the whole of its time", () => {
+  const once = { timeoutMs: 500, retryPolicy: { maxAttempts: 1 } };
+  const run = new Scenario()
+    .granted()
+    .op([startStep("slow", once)])
+    .sealed();
+  run.when({ type: "EndLease", leaseId: run.lease.leaseId, reason: "EXPIRED", uncounted: false });
+  run.after(2_000).granted();
+  expect(kinds(run)).toEqual([]);
+  run.when(due("stepTimeout", "slow")).thenRecords();
+  run
+    .after(100)
+    .op([startStep("slow", { ...once, attempt: 1 })])
+    .sealed();
+  expect(deadlinesOf(run.state, true)).toMatchObject([{ kind: "stepTimeout", dueAtMs: run.nowMs + 500 }]);
+  run.op([startStep("slow", { ...once, attempt: 1 })]).thenRecords();
+  run.after(499).when(due("stepTimeout", "slow")).thenRecords();
+  run.after(1).when(due("stepTimeout", "slow")).thenRecords("StepFailed");
+});
+
 test("a planned retry wakes the run that waits for it, at its instant, and survives a takeover", () => {
   const run = new Scenario().granted().op([{ ...failStep("a", 1), retryPolicy: { initialDelayMs: 20_000 } } as never]);
   const retryAtMs = run.state.steps.get("a")?.retryAtMs as number;
