@@ -69,13 +69,13 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     const { version } = state;
     const cancelBefore = state.cancel;
     const lease = state.lease === undefined ? undefined : kernel.leases.get(state.lease.leaseId);
-    let deadlinesChange = entry.deadlines !== undefined && hasStepTimeout(entry);
+    // Those of a run that was just read from the file must be known before an event drops one of them.
+    let deadlinesChange = hasStepTimeout(self.loadDeadlines(entry));
     for (const event of events) {
       if (!deadlineFree.has(event.type) || (event.type === "StepStarted" && event.detail.timeoutMs !== undefined)) {
         deadlinesChange = true;
       }
     }
-    if (deadlinesChange) self.loadDeadlines(entry);
     touch(transaction, entry);
     for (const event of events) {
       evolve(state, event);
@@ -232,8 +232,8 @@ function keepUndurable(entry: RunEntry, event: RunEvent, commitNo: number): void
   }
 }
 
-function hasStepTimeout(entry: RunEntry): boolean {
-  for (const key of entry.deadlines?.keys() ?? []) if (key.startsWith("stepTimeout ")) return true;
+function hasStepTimeout(deadlines: ReadonlyMap<string, number>): boolean {
+  for (const key of deadlines.keys()) if (key.startsWith("stepTimeout ")) return true;
   return false;
 }
 

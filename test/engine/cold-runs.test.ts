@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { EngineRig } from "../support/engine-rig.ts";
+import { completeStep, startStep } from "../support/given.ts";
 
 // A run that is not in memory is folded from its history, whose pages are bounded by number and by bytes.
 
@@ -45,4 +46,19 @@ test("what happened to a run that nobody leases is in its view and its history, 
   expect(run.updatedAtMs - run.createdAtMs).toBe(5_000);
   expect(await rig.engine.history(ref, { afterSeq: 0, limit: 4 })).toMatchObject({ items: { length: 4 }, more: true });
   expect(await rig.engine.history(ref, { afterSeq: 4, limit: 4 })).toMatchObject({ items: { length: 2 }, more: false });
+});
+
+test("a step that ends after a restart takes its timeout with it", async () => {
+  const before = new EngineRig();
+  const worker = await before.worker().greeted();
+  await before.started();
+  await before.settle();
+  const { lease } = worker.assignments[0]!;
+  await worker.op(lease, [startStep("a", { timeoutMs: 60_000 })]);
+  expect(before.store.readDeadlines(1)).toMatchObject([{ kind: "stepTimeout", stepKey: "a" }]);
+  const after = new EngineRig({ store: before.store, clock: before.clock });
+  const held = [{ lease, noticesSeen: 0, lastRefusedOpId: 0 }];
+  const again = await after.worker({ instanceId: worker.hello.instanceId, held }).greeted();
+  await again.op(lease, [completeStep("a")], { opId: 2 });
+  expect(after.store.readDeadlines(1)).toEqual([]);
 });
