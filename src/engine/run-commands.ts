@@ -66,6 +66,8 @@ function startOne(kernel: Kernel, transaction: Transaction, request: StartReques
   const state = createState({ runNo: kernel.nextRunNo(), namespace, runId });
   transaction.claimWrite();
   const entry = createEntry(state);
+  // The file has none of a run that is new.
+  entry.deadlines = new Map();
   kernel.runs.add(entry);
   kernel.recorder.record(transaction, entry, [decideStartRun({ ...request, type: "StartRun" }, kernel.time.nowMs())]);
   kernel.runKeys.take(entry, transaction.commitNo);

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { createMemoryStore } from "../../src/store/memory/store.ts";
+import type { Batch } from "../../src/store/store.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 
@@ -190,4 +192,22 @@ test("a drain sends whoever waits for a run away, also who comes later: the run 
   const all = [...(await early), ...(await Promise.allSettled([wait(), watchToEnd()]))];
   const away = { status: "rejected", reason: { refusal: { reason: "SHUTTING_DOWN" } } };
   expect(all).toMatchObject([away, away, away, away]);
+});
+
+test("a start writes its event and its row, and no deadline that it does not have", async () => {
+  const store = createMemoryStore();
+  const batches: Batch[] = [];
+  const rig = new EngineRig({
+    store: {
+      ...store,
+      commit(batch) {
+        batches.push(batch);
+        return store.commit(batch);
+      },
+    },
+  });
+  await rig.started();
+  expect(batches).toMatchObject([{ events: { length: 1 }, runs: { length: 1 }, deadlines: [] }]);
+  await rig.started({ startDelayMs: 5_000 });
+  expect(batches[1]?.deadlines).toMatchObject([{ op: "put", kind: "available" }]);
 });
