@@ -63,32 +63,36 @@ export function checkCount(field: string, count: number, min: number, max: numbe
   if (count > max) throw invalid(field, `has ${count} entries, the limit is ${max}`);
 }
 
-export const checkNamespace = (value: string) => nameOrDefault("namespace", value);
-
-export function nameOrDefault(field: string, value: string): string {
-  return value === "" ? "default" : checkText(field, value, 1, limits.nameBytesMax);
-}
-
-export function checkName(field: string, value: string): string {
-  return checkText(field, value, 1, limits.nameBytesMax);
-}
-
-/** A name that may be left out. */
-export function checkOptionalName(field: string, value: string): string {
-  return checkText(field, value, 0, limits.nameBytesMax);
-}
-
 const controlCharacter = /\p{Cc}/u;
 
-/** Any text but control characters: `../x`, `__proto__` and emoji are ids like others. */
-export function checkRunId(value: string, field = "run_id"): string {
-  checkText(field, value, 1, limits.runIdBytesMax);
+/** The engine and its logs put names side by side: none may hold what stands between them. */
+export function checkPlain(field: string, value: string): string {
   if (controlCharacter.test(value)) throw invalid(field, "has a control character");
   return value;
 }
 
+export const checkNamespace = (value: string) => nameOrDefault("namespace", value);
+
+export function nameOrDefault(field: string, value: string): string {
+  return value === "" ? "default" : checkName(field, value);
+}
+
+export function checkName(field: string, value: string): string {
+  return checkPlain(field, checkText(field, value, 1, limits.nameBytesMax));
+}
+
+/** A name that may be left out. */
+export function checkOptionalName(field: string, value: string): string {
+  return checkPlain(field, checkText(field, value, 0, limits.nameBytesMax));
+}
+
+/** Any text but control characters: `../x`, `__proto__` and emoji are ids like others. */
+export function checkRunId(value: string, field = "run_id"): string {
+  return checkPlain(field, checkText(field, value, 1, limits.runIdBytesMax));
+}
+
 export function checkRunKey(value: string): string {
-  return checkText("run_key", value, 0, limits.runKeyBytesMax);
+  return checkPlain("run_key", checkText("run_key", value, 0, limits.runKeyBytesMax));
 }
 
 export function checkStepKey(value: string, field = "step_key"): string {
@@ -96,7 +100,7 @@ export function checkStepKey(value: string, field = "step_key"): string {
 }
 
 export function checkRequestId(value: string): string {
-  return checkText("request_id", value, 0, limits.nameBytesMax);
+  return checkOptionalName("request_id", value);
 }
 
 export function checkReason(value: string): string {

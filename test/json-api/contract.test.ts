@@ -80,6 +80,19 @@ for (const apiKey of [undefined, "the-secret-key"]) {
       await seed.post("/workflows/first/complete", { worker_id: "w" });
     });
 
+    test("half of a character in an id is one that can be stored; names have no control characters", async () => {
+      const half = '{"workflow_id": "half-\\ud800", "workflow_type": "x"}';
+      expect((await seed.post("/workflows", half)).body).toMatchObject({ workflow_id: "half-\ufffd" });
+      expect(await seed.workflow("half-\ufffd")).toMatchObject({ status: "QUEUED", version: 1 });
+      expect((await seed.acquire("w")).body).toMatchObject({ workflow_id: "half-\ufffd" });
+      const worker_id = "w";
+      expect(await seed.post(`/workflows/${encodeURIComponent("half-\ufffd")}/complete`, { worker_id })).toEqual(ok);
+      const workflow_id = "plain";
+      expect(await seed.post("/workflows", { workflow_id, workflow_type: "a\0b" })).toEqual(bad("workflow_type"));
+      expect(await seed.acquire("w\0")).toEqual(bad("worker_id"));
+      expect(await seed.post("/signals", { workflow_id, signal_type: "\x1b[2J" })).toEqual(bad("signal_type"));
+    });
+
     test("POST /leases/acquire: the oldest first, then nothing", async () => {
       for (const id of ["older", "younger"]) await seed.create(id);
       const { body } = await seed.acquire("w1", { lease_duration: 60 });

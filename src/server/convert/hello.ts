@@ -7,6 +7,7 @@ import {
   checkName,
   checkNamespace,
   checkOptionalName,
+  checkPlain,
   checkSeq,
   checkText,
   each,
@@ -21,7 +22,7 @@ export function helloFrom(wire: WireHello): Hello {
   const workflows = wire.workflows.map((name, index) => checkName(`workflows[${index}]`, name));
   return {
     protocolVersion: wire.protocolVersion,
-    instanceId: checkText("worker_instance_id", wire.workerInstanceId, 8, 128),
+    instanceId: checkPlain("worker_instance_id", checkText("worker_instance_id", wire.workerInstanceId, 8, 128)),
     identity: checkOptionalName("identity", wire.identity),
     sdk: checkOptionalName("sdk", wire.sdk),
     buildId: checkOptionalName("build_id", wire.buildId),

@@ -2,7 +2,7 @@ import { EngineError, refuse } from "../../core/errors.ts";
 import { type Payload, utf8Length } from "../../core/payload.ts";
 import { durationMsMax, messageBytesMax, nameBytesMax } from "../../limits.ts";
 import type { Request } from "../http-reply.ts";
-import { checkText, invalid } from "../validate.ts";
+import { checkPlain, checkText, invalid } from "../validate.ts";
 
 // Bodies of the seed's interface: one JSON object, whose fields are read by name and type. A field that is missing or
 // of another type is refused with its name; one that nobody asks for is ignored.
@@ -65,7 +65,12 @@ export function textOf(body: Body, field: string, bytesMax = nameBytesMax): stri
   const value = own(body, field);
   if (value === undefined || value === null) throw invalid(field, "is missing");
   if (typeof value !== "string") throw invalid(field, "must be a text");
-  return checkText(field, value, 1, bytesMax);
+  // Half of a character cannot be stored; it becomes what the seed made of it.
+  return checkText(field, value.toWellFormed(), 1, bytesMax);
+}
+
+export function nameOf(body: Body, field: string): string {
+  return checkPlain(field, textOf(body, field));
 }
 
 export function optionalTextOf(body: Body, field: string): string {

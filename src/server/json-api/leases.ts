@@ -1,4 +1,4 @@
-import { readBody, secondsOf, textOf } from "./body.ts";
+import { nameOf, readBody, secondsOf } from "./body.ts";
 import { answer, type Exchange, namespace, ok, queue } from "./exchange.ts";
 import { workflowOf } from "./views.ts";
 import { claimOf } from "./workflows.ts";
@@ -9,7 +9,7 @@ import { claimOf } from "./workflows.ts";
 export async function acquireLease(exchange: Exchange): Promise<void> {
   const { engine, response } = exchange;
   const body = await readBody(exchange.request);
-  const workerId = textOf(body, "worker_id");
+  const workerId = nameOf(body, "worker_id");
   const leaseTtlMs = secondsOf(body, "lease_duration");
   // A grant whose caller is gone is taken back.
   const gone = new AbortController();

@@ -1,5 +1,5 @@
 import { durationMsMax, pageSizeMax } from "../../limits.ts";
-import { integerOf, payloadOf, readBody, textOf } from "./body.ts";
+import { integerOf, nameOf, payloadOf, readBody } from "./body.ts";
 import { answer, answerList, type Exchange, namespace } from "./exchange.ts";
 import { eventOf, signalOf } from "./views.ts";
 import { idOf } from "./workflows.ts";
@@ -8,7 +8,7 @@ export async function sendSignal(exchange: Exchange): Promise<void> {
   const { engine } = exchange;
   const body = await readBody(exchange.request);
   const runId = idOf(body);
-  const name = textOf(body, "signal_type");
+  const name = nameOf(body, "signal_type");
   const payload = payloadOf(body, "payload", engine.settings.payloadBytesMax);
   const { signalSeq: seq } = await engine.signalRun({ namespace, runId }, { name, payload, requestId: "" });
   const { items } = await engine.history({ namespace, runId }, { afterSeq: seq - 1, limit: 1 });

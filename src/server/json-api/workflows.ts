@@ -3,7 +3,7 @@ import type { Change } from "../../core/command.ts";
 import type { WorkerClaim } from "../../engine/frames.ts";
 import { runIdBytesMax } from "../../limits.ts";
 import { checkRunId } from "../validate.ts";
-import { type Body, optionalIntegerOf, optionalTextOf, readBody, textOf } from "./body.ts";
+import { type Body, nameOf, optionalIntegerOf, optionalTextOf, readBody, textOf } from "./body.ts";
 import { answer, type Exchange, namespace, ok, queue } from "./exchange.ts";
 import { workflowOf } from "./views.ts";
 
@@ -11,7 +11,7 @@ import { workflowOf } from "./views.ts";
 export function claimOf(body: Body, runId: string): WorkerClaim {
   return {
     runId,
-    workerId: textOf(body, "worker_id"),
+    workerId: nameOf(body, "worker_id"),
     leaseId: optionalTextOf(body, "lease_id"),
     epoch: optionalIntegerOf(body, "epoch", 0, Number.MAX_SAFE_INTEGER),
   };
@@ -29,7 +29,7 @@ export async function createWorkflow(exchange: Exchange): Promise<void> {
     {
       namespace,
       runId,
-      workflow: textOf(body, "workflow_type"),
+      workflow: nameOf(body, "workflow_type"),
       queue,
       runKey: "",
       priority: 5,
