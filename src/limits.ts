@@ -43,8 +43,9 @@ export const deadlineHorizonMax = 8_192;
 export const historyEventsMax = 50_000;
 export const historyReservedEvents = 1_000;
 
-/** Bytes of one run's history; the reserve for ending the run is 5 MiB beyond. */
+/** Bytes of one run's history; in the reserve beyond it the steps that run find a place for their results. */
 export const historyBytesMax = 64 * MiB;
+export const historyReservedBytes = 5 * MiB;
 
 /** Open signals and pending timers of one run: both are kept in memory while the run is. */
 export const openSignalsMax = 1_000;

@@ -37,7 +37,7 @@ const context: DecideContext = {
   nowMs: Date.now(),
   random: () => 0.5,
   stored: () => undefined,
-  limits: { ...limits, reservedEvents: limits.historyReservedEvents },
+  limits: { ...limits, reservedEvents: limits.historyReservedEvents, reservedBytes: limits.historyReservedBytes },
 };
 
 export async function micro(parameters: Parameters): Promise<Result[]> {

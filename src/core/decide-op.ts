@@ -47,7 +47,7 @@ function decideChanges(state: RunState, op: ApplyOp, context: DecideContext): De
   const decision = op.changes.length === 1 ? decideOne(state, op, context) : decideMany(state, op, context);
   if (decision.kind !== "accepted" || decision.events.length === 0) return decision;
   const ends = endingChanges.has((op.changes.at(-1) as Change).type);
-  return exceedsReserve(state, context, decision.events.length, ends) ? historyLimit(state) : decision;
+  return exceedsReserve(state, context, decision.events, ends) ? historyLimit(state) : decision;
 }
 
 /** A start that waits for its batch has no event yet, but its op was applied. */

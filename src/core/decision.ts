@@ -50,6 +50,7 @@ export interface DecideLimits {
   readonly historyEventsMax: number;
   readonly historyBytesMax: number;
   readonly reservedEvents: number;
+  readonly reservedBytes: number;
   readonly openSignalsMax: number;
   readonly pendingTimersMax: number;
   readonly deliveriesMax: number;

@@ -1,5 +1,7 @@
 import type { DecideContext } from "./decision.ts";
 import { type Refusal, refuse } from "./errors.ts";
+import type { RunEvent } from "./event.ts";
+import { eventOverheadBytes } from "./evolve.ts";
 import type { Failure } from "./failure.ts";
 import type { RunState } from "./state.ts";
 
@@ -21,10 +23,19 @@ export function reserveIsSpent(state: RunState, context: DecideContext): boolean
   return state.lastSeq >= context.limits.historyEventsMax + context.limits.reservedEvents - lastEvents;
 }
 
-/** Whether an op with this many events finds no place; one that ends its lease may use the last ones. */
-export function exceedsReserve(state: RunState, context: DecideContext, added: number, ends: boolean): boolean {
-  const { historyEventsMax, reservedEvents } = context.limits;
-  return state.lastSeq + added > historyEventsMax + reservedEvents - (ends ? 0 : lastEvents);
+/** Whether an op with these events finds no place; one that ends its lease may use the last ones, however large. */
+export function exceedsReserve(
+  state: RunState,
+  context: DecideContext,
+  added: readonly RunEvent[],
+  ends: boolean,
+): boolean {
+  const { historyEventsMax, reservedEvents, historyBytesMax, reservedBytes } = context.limits;
+  const lastSeq = state.lastSeq + added.length;
+  if (ends) return lastSeq > historyEventsMax + reservedEvents;
+  let bytes = state.historyBytes;
+  for (const event of added) bytes += event.bytes + eventOverheadBytes;
+  return lastSeq > historyEventsMax + reservedEvents - lastEvents || bytes > historyBytesMax + reservedBytes;
 }
 
 export function limitFailure(state: RunState): Failure {

@@ -59,6 +59,7 @@ function settingsOf(options: EngineOptions): EngineSettings {
       historyEventsMax: limits.historyEventsMax,
       historyBytesMax: limits.historyBytesMax,
       reservedEvents: limits.historyReservedEvents,
+      reservedBytes: limits.historyReservedBytes,
       openSignalsMax: limits.openSignalsMax,
       pendingTimersMax: limits.pendingTimersMax,
       deliveriesMax: limits.deliveriesMax,

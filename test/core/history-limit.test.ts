@@ -31,6 +31,22 @@ test("results of running steps find a place in the reserve, but not in its last 
   many.op([...all, { type: "CompleteRun", output: undefined }]).thenRefuses("HISTORY_LIMIT");
 });
 
+test("results of running steps find a place in the reserve of bytes, but none beyond it", () => {
+  const run = new Scenario();
+  const [limit, reserve] = [10_000, 5_000];
+  run.limits = { ...testLimits, historyBytesMax: limit, reservedBytes: reserve };
+  run.granted();
+  for (let i = 0; i < 20; i++) run.op([startStep(`s${i}`)]).sealed();
+  const large = "x".repeat(4_000);
+  for (let i = 0; i < 3; i++) run.op([completeStep(`s${i}`, large)]).thenRecords("StepCompleted");
+  expect(run.state.historyBytes).toBeGreaterThan(limit);
+  run.op([completeStep("s3", large)]).thenRefuses("HISTORY_LIMIT");
+  run.op([completeStep("s4", "small")]).thenRecords("StepCompleted");
+  run.op([completeStep("s5", large), startStep("s0")]).thenRefuses("HISTORY_LIMIT");
+  expect(run.state.historyBytes).toBeLessThanOrEqual(limit + reserve);
+  run.op([{ type: "CompleteRun", output: { data: JSON.stringify(large), encoding: "" } }]).thenIs("COMPLETED");
+});
+
 test("timers that fire at the end of the reserve close the run", () => {
   const run = atLimit().after(10);
   for (let i = 0; i < 18 && run.state.status === "RUNNING"; i++) {

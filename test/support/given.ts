@@ -17,6 +17,7 @@ export const testLimits: DecideLimits = {
   historyEventsMax: 50_000,
   historyBytesMax: 64 * 1024 * 1024,
   reservedEvents: 1_000,
+  reservedBytes: 5 * 1024 * 1024,
   openSignalsMax: 1_000,
   pendingTimersMax: 1_000,
   deliveriesMax: 10,
