@@ -32,7 +32,7 @@ func (e *CallRefusedError) Reason() string { return e.reason }
 func (e *CallRefusedError) Unwrap() error { return e.cause }
 
 // callWithRetry tries again while the server cannot be reached: every call of the client is idempotent.
-func callWithRetry[Response any](ctx context.Context, random func() float64, call func() (Response, error)) (Response, error) {
+func callWithRetry[Response any](ctx context.Context, c *Client, call func() (Response, error)) (Response, error) {
 	for attempt := 1; ; attempt++ {
 		response, err := call()
 		if err == nil {
@@ -48,26 +48,37 @@ func callWithRetry[Response any](ctx context.Context, random func() float64, cal
 		if attempt >= callAttemptsMax || !mayRepeat(err) {
 			return response, callError(err)
 		}
-		if err := pauseCall(ctx, attempt, random); err != nil {
+		if err := c.pauseBeforeRepeat(ctx, err, attempt); err != nil {
 			return response, err
 		}
 	}
 }
 
-func pauseCall(ctx context.Context, failures int, random func() float64) error {
-	pause := time.NewTimer(backoff.FullJitter(failures, backoff.Call, random) + backoff.Call.Base)
+// pauseBeforeRepeat returns the cause of ctx's end, and the error that was to be repeated when the client is closed.
+func (c *Client) pauseBeforeRepeat(ctx context.Context, err error, failures int) error {
+	pause := time.NewTimer(backoff.FullJitter(failures, backoff.Call, c.random) + backoff.Call.Base)
 	defer pause.Stop()
+	select {
+	case <-c.closed:
+		return callError(err)
+	default:
+	}
 	select {
 	case <-pause.C:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-c.closed:
+		return callError(err)
 	}
 }
 
-// mayRepeat tells whether the same call may succeed a moment later.
+// mayRepeat tells whether the same call may succeed a moment later. A call whose connection is gone ends as CANCELLED,
+// too: callers look at their own context first.
 func mayRepeat(err error) bool {
 	switch status.Code(err) {
+	case codes.Canceled:
+		return true
 	case codes.Unavailable, codes.Aborted:
 		return errorInfo(err).GetReason() != "REQUEST_CONFLICT"
 	case codes.ResourceExhausted:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +21,9 @@ type Client struct {
 	namespace  string
 	codec      Codec
 	random     func() float64
+	close      sync.Once
+	// closed is closed by Close: nothing is repeated any more.
+	closed chan struct{}
 }
 
 // NewClient checks the options; the connection is opened by the first call.
@@ -39,18 +43,22 @@ func NewClient(options ClientOptions) (*Client, error) {
 		namespace:  nonEmpty(options.Namespace, os.Getenv("EVERSTEP_NAMESPACE")),
 		codec:      codecOrDefault(options.Codec),
 		random:     rand.Float64,
+		closed:     make(chan struct{}),
 	}, nil
 }
 
 // Close ends the connection and every call on it.
-func (c *Client) Close() error { return c.connection.Close() }
+func (c *Client) Close() error {
+	c.close.Do(func() { close(c.closed) })
+	return c.connection.Close()
+}
 
 // call makes one unary call, again and again while the server cannot be reached.
 func call[Request, Response any](ctx context.Context, c *Client, request Request,
 	method func(context.Context, Request, ...grpc.CallOption) (Response, error),
 ) (Response, error) {
 	ctx = c.endpoint.authorize(ctx)
-	return callWithRetry(ctx, c.random, func() (Response, error) { return method(ctx, request) })
+	return callWithRetry(ctx, c, func() (Response, error) { return method(ctx, request) })
 }
 
 // Start starts a run of the named workflow and returns when it is durable. With the same run id and request id it
@@ -105,19 +113,33 @@ func (c *Client) infoOf(run *pb.Run, err error) (RunInfo, error) {
 	return newRunInfo(run, c.codec), nil
 }
 
-// Wait returns the run when it has ended, or ctx's error.
+// Wait returns the run when it has ended, or the cause of ctx's end. It goes on over an outage of the server; what the
+// server refuses (RUN_NOT_FOUND, PERMISSION_DENIED) is returned at once.
 func (c *Client) Wait(ctx context.Context, runID string) (RunInfo, error) {
 	request := &pb.WaitRunRequest{Namespace: c.namespace, RunId: runID, TimeoutMs: milliseconds(waitPiece)}
+	outage := &outage{client: c}
 	for {
-		response, err := call(ctx, c, request, c.rpc.WaitRun)
-		info, err := c.infoOf(response.GetRun(), err)
-		if err != nil || info.Status.Ended() {
-			return info, err
+		response, err := c.waitPiece(ctx, request)
+		if err != nil {
+			if err := outage.outlast(ctx, err); err != nil {
+				return RunInfo{}, err
+			}
+			continue
+		}
+		outage.ended()
+		if info := newRunInfo(response.GetRun(), c.codec); info.Status.Ended() {
+			return info, nil
 		}
 	}
 }
 
-// Result waits until the run has ended and stores its output in what into points to; into may be nil. It returns a
+func (c *Client) waitPiece(ctx context.Context, request *pb.WaitRunRequest) (*pb.WaitRunResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitPiece+waitOverdue)
+	defer cancel()
+	return c.rpc.WaitRun(c.endpoint.authorize(ctx), request)
+}
+
+// Result waits as Wait does, and stores the output in what into points to; into may be nil. It returns a
 // *RunFailedError with the failure and its causes, a *CancelledError or a *RunTerminatedError for a run that ended so.
 func (c *Client) Result(ctx context.Context, runID string, into any) error {
 	info, err := c.Wait(ctx, runID)

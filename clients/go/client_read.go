@@ -69,8 +69,8 @@ func (c *Client) History(ctx context.Context, runID string) iter.Seq2[*pb.Event,
 	}
 }
 
-// Watch returns every event of a run in order, past ones first, and ends after the run has ended. It goes on behind a
-// cut, and ends without an error when ctx does.
+// Watch returns every event of a run in order, past ones first, and ends after the run has ended. After a cut, and over
+// an outage of the server, it goes on behind the last event that was seen. It ends without an error when ctx does.
 func (c *Client) Watch(ctx context.Context, runID string, options ...WatchOptions) iter.Seq2[*pb.Event, error] {
 	return func(yield func(*pb.Event, error) bool) {
 		chosen, err := optional(options)
@@ -78,18 +78,16 @@ func (c *Client) Watch(ctx context.Context, runID string, options ...WatchOption
 			yield(nil, err)
 			return
 		}
-		watch := &watch{client: c, runID: runID, afterSeq: chosen.AfterSeq, yield: yield}
+		watch := &watch{client: c, runID: runID, afterSeq: chosen.AfterSeq, yield: yield, outage: outage{client: c}}
 		for {
 			err := watch.follow(ctx)
-			if watch.stopped || err == nil || ctx.Err() != nil {
+			if watch.stopped || err == nil {
 				return
 			}
-			if !mayRepeat(err) {
-				yield(nil, callError(err))
-				return
-			}
-			watch.failures++
-			if pauseCall(ctx, watch.failures, c.random) != nil {
+			if err := watch.outage.outlast(ctx, err); err != nil {
+				if ctx.Err() == nil {
+					yield(nil, err)
+				}
 				return
 			}
 		}
@@ -101,7 +99,7 @@ type watch struct {
 	client   *Client
 	runID    string
 	afterSeq int64
-	failures int
+	outage   outage
 	yield    func(*pb.Event, error) bool
 	stopped  bool
 }
@@ -123,7 +121,7 @@ func (w *watch) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.failures = 0
+		w.outage.ended()
 		for _, event := range response.GetEvents() {
 			w.afterSeq = event.GetSeq()
 			if !w.yield(event, nil) {

@@ -32,6 +32,8 @@ const (
 	drainTimeoutDefault = 30 * time.Second
 	// waitPiece is how long one WaitRun call stays open.
 	waitPiece = time.Minute
+	// waitOverdue: an answer to WaitRun that is overdue by this much will not come, its connection is dead.
+	waitOverdue = 2 * time.Second
 	// delayMax is the longest sleep or timeout that the wire allows (change.proto) and time.Duration can say.
 	delayMax = 1<<63 - 1 - time.Millisecond
 )

@@ -17,22 +17,37 @@ export class CallRefusedError extends EverstepError {
   }
 }
 
+/** What the calls of one client share. */
+export interface CallPorts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** True once the client was closed: nothing is repeated any more. */
+  closed(): boolean;
+}
+
 /** Every call of the client is idempotent, so every call may be repeated. */
-export async function callWithRetry<T>(
-  clock: Clock,
-  random: () => number,
-  signal: AbortSignal | undefined,
-  call: () => Promise<T>,
-): Promise<T> {
+export async function callWithRetry<T>(ports: CallPorts, call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await call();
     } catch (error) {
-      if (signal?.aborted) throw signal.reason;
       if (attempt >= callAttemptsMax || !mayRepeat(error)) throw toEverstepError(error);
-      await pause(clock, fullJitterMs(attempt, callBackoff, random) + callBackoff.baseMs, signal);
+      await pauseBeforeRepeat(ports, error, attempt);
     }
   }
+}
+
+/** Throws the error that was to be repeated when the client is closed meanwhile. */
+export async function pauseBeforeRepeat(
+  { clock, random, closed }: CallPorts,
+  error: unknown,
+  failures: number,
+  signal?: AbortSignal,
+  leftMs = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  const delayMs = fullJitterMs(failures, callBackoff, random) + callBackoff.baseMs;
+  if (!closed()) await pause(clock, Math.min(delayMs, leftMs), signal);
+  if (closed()) throw toEverstepError(error);
 }
 
 /**
@@ -55,7 +70,7 @@ export function toEverstepError(error: unknown): unknown {
   });
 }
 
-function reasonOf(error: ConnectError): { reason: string; metadata: Record<string, string> } | undefined {
+export function reasonOf(error: ConnectError): { reason: string; metadata: Record<string, string> } | undefined {
   return error.findDetails(ErrorInfoSchema)[0];
 }
 

@@ -1,14 +1,17 @@
 import { type Client as ConnectClient, createClient, type Transport } from "@connectrpc/connect";
-import { RunService, type ExplainRunResponse } from "../../../gen/ts/everstep/v1/run_service_pb.ts";
+import {
+  RunService,
+  type ExplainRunResponse,
+  type WaitRunResponse,
+} from "../../../gen/ts/everstep/v1/run_service_pb.ts";
 import type { Event } from "../../../gen/ts/everstep/v1/event_pb.ts";
-import { callWithRetry, mayRepeat, toEverstepError } from "./calls.ts";
+import { type CallPorts, callWithRetry } from "./calls.ts";
 import { encodePayload, jsonCodec, type PayloadCodec } from "./codec.ts";
-import { callBackoff, fullJitterMs } from "./backoff.ts";
 import { type ConnectionOptions, openConnection } from "./connection.ts";
-import { pause } from "./pause.ts";
+import { Outage } from "./outage.ts";
 import { CancelledError, ResultTimeoutError, RunFailedError, RunTerminatedError } from "./errors.ts";
 import { toError, toFailure } from "./failure.ts";
-import { waitPieceMs } from "./limits.ts";
+import { waitOverdueMs, waitPieceMs } from "./limits.ts";
 import { type Clock, systemClock, systemNewId, systemRandom } from "./ports.ts";
 import type {
   ListFilter,
@@ -39,10 +42,10 @@ export class Client {
   readonly #rpc: ConnectClient<typeof RunService>;
   readonly #namespace: string;
   readonly #codec: PayloadCodec;
-  readonly #clock: Clock;
-  readonly #random: () => number;
+  readonly #ports: CallPorts;
   readonly #newId: () => string;
   readonly #close: () => void;
+  #closed = false;
 
   constructor(options: ClientOptions = {}) {
     const connection =
@@ -51,17 +54,22 @@ export class Client {
     this.#close = connection.close;
     this.#namespace = options.namespace ?? process.env.EVERSTEP_NAMESPACE ?? "";
     this.#codec = options.codec ?? jsonCodec;
-    this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom;
+    this.#ports = {
+      clock: options.clock ?? systemClock,
+      random: options.random ?? systemRandom,
+      closed: () => this.#closed,
+    };
     this.#newId = options.newId ?? systemNewId;
   }
 
+  /** Ends the connection and every call on it. */
   close(): void {
+    this.#closed = true;
     this.#close();
   }
 
-  #call<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return callWithRetry(this.#clock, this.#random, signal, call);
+  #call<T>(call: () => Promise<T>): Promise<T> {
+    return callWithRetry(this.#ports, call);
   }
 
   /** Starts a run. With the same `runId` and `requestId` it returns the run that is there. */
@@ -120,22 +128,31 @@ export class Client {
 
   /**
    * Waits until the run has ended and returns its output. Throws RunFailedError with the failure and its causes,
-   * CancelledError, RunTerminatedError, or ResultTimeoutError.
+   * CancelledError, RunTerminatedError, or ResultTimeoutError. Goes on over an outage of the server, for as long as
+   * `timeoutMs` and `signal` allow; what the server refuses (RUN_NOT_FOUND, PERMISSION_DENIED) is thrown at once.
    */
   async result<Output = unknown>(runId: string, options: ResultOptions = {}): Promise<Output> {
     const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
-    const endAtMs = this.#clock.nowMs() + timeoutMs;
+    const { clock } = this.#ports;
+    const endAtMs = clock.nowMs() + timeoutMs;
+    const outage = new Outage(this.#ports, signal);
     for (;;) {
-      const pieceMs = Math.max(1, Math.min(waitPieceMs, Math.ceil(endAtMs - this.#clock.nowMs())));
-      const request = { ...this.#ref(runId), timeoutMs: BigInt(pieceMs) };
-      const { run } = await this.#call(
-        () => this.#rpc.waitRun(request, signal === undefined ? {} : { signal }),
-        signal,
+      const leftMs = Math.max(1, Math.ceil(endAtMs - clock.nowMs()));
+      const answer = await this.#waitRun(runId, Math.min(waitPieceMs, leftMs), signal).catch((error: unknown) =>
+        outage.outlast(error, leftMs),
       );
-      const info = toRunInfo(run, this.#codec);
-      if (isEnded(info.status)) return outputOf(info) as Output;
-      if (this.#clock.nowMs() >= endAtMs) throw new ResultTimeoutError(runId, timeoutMs);
+      if (answer !== undefined) {
+        outage.ended();
+        const info = toRunInfo(answer.run, this.#codec);
+        if (isEnded(info.status)) return outputOf(info) as Output;
+      }
+      if (clock.nowMs() >= endAtMs) throw new ResultTimeoutError(runId, timeoutMs);
     }
+  }
+
+  #waitRun(runId: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<WaitRunResponse> {
+    const request = { ...this.#ref(runId), timeoutMs: BigInt(timeoutMs) };
+    return this.#rpc.waitRun(request, { timeoutMs: timeoutMs + waitOverdueMs, ...(signal && { signal }) });
   }
 
   /** Sends a message to an open run; returns its number. */
@@ -188,15 +205,19 @@ export class Client {
     return this.#call(() => this.#rpc.explainRun(this.#ref(runId)));
   }
 
-  /** Every event of a run in order, past ones first; ends after the run has ended. Goes on behind a cut. */
+  /**
+   * Every event of a run in order, past ones first; ends after the run has ended, and when `signal` fires. After a cut, and
+   * over an outage of the server, it goes on behind the last event that was seen.
+   */
   async *watch(runId: string, options: WatchOptions = {}): AsyncGenerator<Event> {
     const { signal } = options;
     let afterSeq = BigInt(options.afterSeq ?? 0);
-    for (let failures = 0; ; ) {
+    const outage = new Outage(this.#ports, signal);
+    for (;;) {
       try {
         const request = { ...this.#ref(runId), afterSeq };
         for await (const { events } of this.#rpc.watchRun(request, signal === undefined ? {} : { signal })) {
-          failures = 0;
+          outage.ended();
           for (const event of events) {
             afterSeq = event.seq;
             yield event;
@@ -204,10 +225,12 @@ export class Client {
         }
         return;
       } catch (error) {
-        if (signal?.aborted) return;
-        if (!mayRepeat(error)) throw toEverstepError(error);
-        failures += 1;
-        await pause(this.#clock, fullJitterMs(failures, callBackoff, this.#random) + callBackoff.baseMs, signal);
+        try {
+          await outage.outlast(error);
+        } catch (fatal) {
+          if (signal?.aborted) return;
+          throw fatal;
+        }
       }
     }
   }

@@ -63,3 +63,6 @@ export const callAttemptsMax = 8;
 
 /** How long one WaitRun call stays open. */
 export const waitPieceMs = 60_000;
+
+/** An answer to WaitRun that is overdue by this much will not come: its connection is dead. */
+export const waitOverdueMs = 2_000;

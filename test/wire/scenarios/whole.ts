@@ -104,6 +104,27 @@ export const whole: readonly RealScenario[] = [
     ],
   },
   {
+    name: "wait-over-restarts",
+    proves:
+      "goes on waiting for a result, and watching behind the last event, when the server is killed or stopped and comes back",
+    server: "process",
+    options: { queues: "elsewhere" },
+    actions: [
+      start([]),
+      { tell: { cmd: "result", run }, later: "result" },
+      { tell: { cmd: "watch", run }, later: "watch" },
+      ...(["SIGKILL", "SIGTERM"] as const).flatMap((how): RealScenario["actions"] => [
+        { call: "signalRun", request: { runId: run, name: "s", requestId: how } },
+        { server: how },
+        { tellUntil: { cmd: "health" }, value: { connected: false } },
+        { server: "restart" },
+      ]),
+      { call: "terminateRun", request: { runId: run } },
+      { answered: "result", error: { reason: "RUN_TERMINATED" } },
+      { answered: "watch", value: ["RUN_CREATED", "SIGNAL_RECEIVED", "SIGNAL_RECEIVED", "RUN_TERMINATED"] },
+    ],
+  },
+  {
     name: "timer-over-restart",
     proves: "is woken from a sleep that began before the server was killed",
     server: "process",

@@ -17,7 +17,7 @@ from ._ports import system_random
 from .errors import CallRefusedError
 
 
-async def call_with_retry(call: Callable[[], Awaitable[Any]]) -> Any:
+async def call_with_retry(call: Callable[[], Awaitable[Any]], closed: Callable[[], bool]) -> Any:
     """Every call of the client is idempotent, so every call may be repeated."""
     attempt = 1
     while True:
@@ -26,18 +26,26 @@ async def call_with_retry(call: Callable[[], Awaitable[Any]]) -> Any:
         except grpc.aio.AioRpcError as error:
             if attempt >= limits.CALL_ATTEMPTS_MAX or not may_repeat(error):
                 raise to_refusal(error) from error
-        await pause_before_retry(attempt)
+            await pause_before_repeat(error, attempt, closed)
         attempt += 1
 
 
-async def pause_before_retry(failures: int) -> None:
-    delay_ms = full_jitter_ms(failures, CALL_BACKOFF, system_random) + CALL_BACKOFF.base_ms
-    await asyncio.sleep(delay_ms / 1_000)
+async def pause_before_repeat(
+    error: grpc.aio.AioRpcError, failures: int, closed: Callable[[], bool], seconds_left: float | None = None
+) -> None:
+    """Raises the error that was to be repeated when the client is closed meanwhile."""
+    delay = (full_jitter_ms(failures, CALL_BACKOFF, system_random) + CALL_BACKOFF.base_ms) / 1_000
+    if not closed():
+        await asyncio.sleep(delay if seconds_left is None else min(delay, seconds_left))
+    if closed():
+        raise to_refusal(error) from error
 
 
 def may_repeat(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the same call may succeed a moment later."""
+    """Whether the same call may succeed a moment later. A call whose connection is gone ends as CANCELLED, too."""
     code = error.code()
+    if code is grpc.StatusCode.CANCELLED:
+        return True
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED):
         return _reason_of(error)[0] != "REQUEST_CONFLICT"
     return code == grpc.StatusCode.RESOURCE_EXHAUSTED and _reason_of(error)[0] == "BUSY"
@@ -47,6 +55,10 @@ def to_refusal(error: grpc.aio.AioRpcError) -> CallRefusedError:
     """Errors that do not come from the server itself have their code as reason: "UNAVAILABLE", "DEADLINE_EXCEEDED"."""
     reason, metadata = _reason_of(error)
     return CallRefusedError(reason or error.code().name, error.details() or "", metadata)
+
+
+def has_reason(error: grpc.aio.AioRpcError) -> bool:
+    return _reason_of(error)[0] != ""
 
 
 def _reason_of(error: grpc.aio.AioRpcError) -> tuple[str, dict[str, str]]:

@@ -80,8 +80,11 @@ UNWINDINGS_MAX = 100
 # Calls of the client are tried this often when the server cannot be reached.
 CALL_ATTEMPTS_MAX = 8
 
-# How long one WaitRun call stays open.
-WAIT_PIECE_MS = 60_000
+# How long one WaitRun call stays open, in seconds.
+WAIT_PIECE = 60.0
+
+# An answer to WaitRun that is overdue by this many seconds will not come: its connection is dead.
+WAIT_OVERDUE = 2.0
 
 # What a call without a time limit of its own may take, in seconds.
 CALL_TIMEOUT = 30.0

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 import grpc.aio
 
 from . import _limits as limits
-from ._calls import call_with_retry, may_repeat, pause_before_retry, to_refusal
+from ._calls import call_with_retry
 from ._connection import END_OF_STREAM, Connection
 from ._gen import run_service_pb2 as service
 from ._gen.event_pb2 import Event
 from ._gen.run_service_pb2_grpc import RunServiceStub
 from ._io_thread import IoThread
+from ._outage import Outage
 from ._ports import system_new_id
 from .codec import JsonCodec, PayloadCodec, encode_optional, encode_payload
 from .durations import Duration, milliseconds_of, seconds_of
@@ -76,6 +79,7 @@ class Client:
         self._io = IoThread()
         self._namespace = namespace
         self._codec = codec or JsonCodec()
+        self._closed = False
 
     async def __aenter__(self) -> Client:
         return self
@@ -86,15 +90,22 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
+        """Ends the connection and every call on it."""
+        self._closed = True
         await self._io.run(self._connection.close())
         self._io.release()
 
-    async def _call(self, method: str, request: Any, timeout: float = limits.CALL_TIMEOUT) -> Any:
-        async def call() -> Any:
-            stub = RunServiceStub(self._connection.channel())  # type: ignore[no-untyped-call]
-            return await getattr(stub, method)(request, metadata=self._connection.metadata, timeout=timeout)
+    def _is_closed(self) -> bool:
+        return self._closed
 
-        return await self._io.run(call_with_retry(call))
+    async def _call(self, method: str, request: Any) -> Any:
+        call = partial(self._call_once, method, request, limits.CALL_TIMEOUT)
+        return await self._io.run(call_with_retry(call, self._is_closed))
+
+    async def _call_once(self, method: str, request: Any, timeout: float) -> Any:
+        """On the network thread."""
+        stub = RunServiceStub(self._connection.channel())  # type: ignore[no-untyped-call]
+        return await getattr(stub, method)(request, metadata=self._connection.metadata, timeout=timeout)
 
     @overload
     async def start(
@@ -203,21 +214,32 @@ class Client:
         """Waits until the run has ended and returns its output.
 
         Raises RunFailedError with the failure and its causes, CancelledError, RunTerminatedError, or
-        ResultTimeoutError when ``timeout`` (default: none) is over.
+        ResultTimeoutError when ``timeout`` (default: none) is over. Goes on over an outage of the server until then, or
+        until the task is cancelled; what the server refuses (RUN_NOT_FOUND, PERMISSION_DENIED) is raised at once.
         """
         loop = asyncio.get_running_loop()
         seconds = None if timeout is None else seconds_of("timeout", timeout)
         end_at = None if seconds is None else loop.time() + seconds
+        outage = Outage(self._is_closed)
         while True:
-            piece_ms = limits.WAIT_PIECE_MS
-            if end_at is not None:
-                piece_ms = max(1, min(piece_ms, round((end_at - loop.time()) * 1_000)))
-            request = service.WaitRunRequest(namespace=self._namespace, run_id=run_id, timeout_ms=piece_ms)
-            info = self._info(await self._call("WaitRun", request, piece_ms / 1_000 + limits.CALL_TIMEOUT))
-            if info.is_ended:
-                return _output_of(info)
+            left = None if end_at is None else max(0.001, end_at - loop.time())
+            try:
+                info = await self._wait(run_id, limits.WAIT_PIECE if left is None else min(limits.WAIT_PIECE, left))
+            except grpc.aio.AioRpcError as error:
+                await outage.outlast(error, left)
+            else:
+                outage.ended()
+                if info.is_ended:
+                    return _output_of(info)
             if end_at is not None and seconds is not None and loop.time() >= end_at:
                 raise ResultTimeoutError(run_id, seconds)
+
+    async def _wait(self, run_id: str, seconds: float) -> RunInfo:
+        request = service.WaitRunRequest(
+            namespace=self._namespace, run_id=run_id, timeout_ms=math.ceil(seconds * 1_000)
+        )
+        call = self._call_once("WaitRun", request, seconds + limits.WAIT_OVERDUE)
+        return self._info(await self._io.run(call))
 
     async def signal(self, run_id: str, name: str, payload: Any = None, *, request_id: str | None = None) -> int:
         """Sends a message to an open run; returns its number."""
@@ -271,11 +293,13 @@ class Client:
         return response
 
     async def watch(self, run_id: str, *, after_seq: int = 0) -> AsyncGenerator[Event, None]:
-        """Every event of a run in order, past ones first; ends after the run has ended. Goes on behind a cut.
+        """Every event of a run in order, past ones first; ends after the run has ended.
+
+        After a cut, and over an outage of the server, it goes on behind the last event that was seen.
 
         :param after_seq: only events with a higher seq.
         """
-        failures = 0
+        outage = Outage(self._is_closed)
         while True:
             request = service.WatchRunRequest(namespace=self._namespace, run_id=run_id, after_seq=after_seq)
 
@@ -286,18 +310,16 @@ class Client:
             call = await self._io.run(open())
             try:
                 while (message := await self._io.run(_read(call))) is not END_OF_STREAM:
-                    failures = 0
+                    outage.ended()
                     for event in message.events:
                         after_seq = event.seq
                         yield event
                 return
             except grpc.aio.AioRpcError as error:
-                if not may_repeat(error):
-                    raise to_refusal(error) from error
+                failure = error
             finally:
                 await self._io.run(_abandon(call))
-            failures += 1
-            await pause_before_retry(failures)
+            await outage.outlast(failure)
 
     def _info(self, response: Any) -> RunInfo:
         return to_run_info(response.run, self._codec)
