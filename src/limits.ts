@@ -132,6 +132,9 @@ export const pageSizeDefault = 100;
 export const pageSizeMax = 1_000;
 export const pageBytesMax = 2 * MiB;
 
+/** Requests begun in one turn of the event loop: some milliseconds of work, then whoever else has come has a turn. */
+export const requestsPerTurn = 64;
+
 /** A keep-alive message of a watch: below the idle timeout of common proxies. */
 export const watchKeepAliveMs = 15_000;
 

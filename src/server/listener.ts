@@ -41,6 +41,11 @@ const concurrentStreamsMax = 4_096;
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 
+// Where these differ from what a public web server would take (100 to 1,000 streams, 10 MiB, 64 pairs, resets of 200 and
+// 20 a second), a client of good will needs more: an SDK or a proxy carries thousands of waits and sessions over one
+// connection, and gives many of them up at once when it stops or a deadline passes. What a caller may cost the others is
+// bounded behind the transport: by turns (turns.ts), outboxes, the mailbox and Hello's gate. There is no HTTP/2 ping of
+// the server's own: sessions beat, watches have keep-alives, and the rest falls to the idle timeout.
 export const http2Options: http2.ServerOptions = {
   settings: {
     maxConcurrentStreams: concurrentStreamsMax,
@@ -50,14 +55,16 @@ export const http2Options: http2.ServerOptions = {
   },
   // MiB. Counts what waits to be written too: above what the outboxes of a few slow workers of one connection hold.
   maxSessionMemory: 128,
+  // gRPC metadata of a caller behind two proxies with tracing is some 40 pairs.
   maxHeaderListPairs: 128,
   maxSendHeaderBlockLength: headerBytesMax,
   maxOutstandingPings: 10,
   maxSettings: 32,
   maxSessionInvalidFrames: 100,
   maxSessionRejectedStreams: 100,
-  // Rapid reset: many calls may be dropped at once (a client that stops), but not for ever.
-  streamResetBurst: 8_192,
+  // Rapid reset: who gives up a thousand calls at once keeps the connection, who does nothing else does not. A stream
+  // that is reset while it waits for its turn costs only its headers.
+  streamResetBurst: 1_000,
   streamResetRate: 200,
   unknownProtocolTimeout: headersTimeoutMsDefault,
 };

@@ -21,6 +21,7 @@ import { createMetrics } from "./metrics.ts";
 import { routeReflection } from "./reflection.ts";
 import { createRpcHandler } from "./rpc-handler.ts";
 import { createRunService } from "./run-service.ts";
+import { takeTurns } from "./turns.ts";
 import { createWorkerService } from "./worker-service.ts";
 
 // The engine on the wire: who may call, which path is whose, one port for all of it.
@@ -104,16 +105,20 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
     if (signal !== undefined) rpcs.handle(path, request, response, signal === "open" ? undefined : signal);
   }
 
+  const inTurn = takeTurns((request, response) => {
+    try {
+      handle(request, response);
+    } catch (error) {
+      log.warn({ err: error }, "a request could not be handled");
+      replyJson(response, 400, { code: "invalid_argument", message: "this request cannot be understood" });
+    }
+  });
+
   const listener = createListener({
     tls: options.tls,
     handler(request, response) {
       response.on("error", () => {});
-      try {
-        handle(request, response);
-      } catch (error) {
-        log.warn({ err: error }, "a request could not be handled");
-        replyJson(response, 400, { code: "invalid_argument", message: "this request cannot be understood" });
-      }
+      inTurn(request, response);
     },
   });
 

@@ -17,8 +17,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// The costly ones meet the transport alone in http2-limits.test.ts, and the server in the long run.
-for (const attack of attacks.filter(({ costly }) => costly !== true)) {
+for (const attack of attacks) {
   test(`${attack.name}: the server lives, and a client beside it notices nothing but time`, {
     timeout: 60_000,
   }, async () => {

@@ -65,8 +65,6 @@ export interface Attack {
   readonly mustClose: boolean;
   /** Frames to send, `size` about in all. */
   frames(size: number): Buffer[];
-  /** Makes the server begin a call for each stream: seconds of its time. */
-  readonly costly?: boolean;
   /** Whether the attacker reads what the server answers. */
   readonly reads?: boolean;
 }
@@ -75,7 +73,6 @@ export const attacks: readonly Attack[] = [
   {
     name: "rapid reset",
     mustClose: true,
-    costly: true,
     reads: true,
     frames: (size) =>
       streams(size, (stream) =>
@@ -85,7 +82,6 @@ export const attacks: readonly Attack[] = [
   {
     name: "provoked reset",
     mustClose: true,
-    costly: true,
     reads: true,
     // A window update of nothing is the client's mistake, and the server must reset the stream itself.
     frames: (size) =>

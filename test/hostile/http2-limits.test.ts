@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { attacks, launch } from "./http2-attacks.ts";
 import { createListener, http2Options, type Listener } from "../../src/server/listener.ts";
 
 // The transport's limits, read back from a server: what it announces, and what it does when one is passed.
@@ -36,12 +35,6 @@ test("a request with more header pairs than allowed is refused, and the connecti
   session.close();
 });
 
-for (const attack of attacks.filter(({ costly }) => costly === true)) {
-  test(`${attack.name}: the connection is closed before the last of 40,000 streams`, { timeout: 60_000 }, async () => {
-    expect((await launch(url, attack, 40_000, 50_000)).closed).toBe(true);
-  });
-}
-
 test("every limit of the transport is set", () => {
   expect(http2Options).toMatchObject({
     maxSessionMemory: 128,
@@ -50,7 +43,7 @@ test("every limit of the transport is set", () => {
     maxSessionRejectedStreams: 100,
     maxOutstandingPings: 10,
     maxSettings: 32,
-    streamResetBurst: 8_192,
+    streamResetBurst: 1_000,
     streamResetRate: 200,
     unknownProtocolTimeout: 10_000,
   });
