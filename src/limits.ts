@@ -135,6 +135,9 @@ export const pageBytesMax = 2 * MiB;
 /** Requests begun in one turn of the event loop: some milliseconds of work, then whoever else has come has a turn. */
 export const requestsPerTurn = 64;
 
+/** Questions that a thread has before it: enough to keep it busy, few enough that their answers do not come all at once. */
+export const threadCallsMax = 16;
+
 /** A keep-alive message of a watch: below the idle timeout of common proxies. */
 export const watchKeepAliveMs = 15_000;
 

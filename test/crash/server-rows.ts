@@ -80,13 +80,16 @@ const reconnectStorm: Row = {
         const startMs: number[] = [];
         let mostPerSecond = 0;
         let putOff = 0;
+        let awayMs = 0;
         await until(async () => (await arrivals(rig)).sessions >= workersOfStorm, "all workers are there", 60_000);
         const steadyKiB = rssKiB(rig);
         for (let number = 1; number <= trials; number++) {
           await tally.trial(`storm ${number}`, async () => {
+            const killedAtMs = performance.now();
             await rig.server.signal("SIGKILL");
             await rig.serve();
             const listeningAtMs = performance.now();
+            awayMs = Math.max(awayMs, listeningAtMs - killedAtMs);
             const seen: Arrivals[] = [];
             await until(
               async () => {
@@ -117,6 +120,7 @@ const reconnectStorm: Row = {
         const afterKiB = rssKiB(rig);
         if (afterKiB > 1.5 * steadyKiB) tally.violations.push(`it holds ${afterKiB} KiB after ${steadyKiB} KiB`);
         if (quantile(startMs, 0.99) > 1_000) tally.violations.push("StartRun is slow behind the storm");
+        tally.figures["server away max ms"] = Math.round(awayMs);
         tally.figures["all back p50 ms"] = quantile(backMs, 0.5);
         tally.figures["all back max ms"] = quantile(backMs, 1);
         tally.figures["most Hellos admitted in a second"] = mostPerSecond;

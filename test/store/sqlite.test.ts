@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { threadCallsMax } from "../../src/limits.ts";
 import { backupFile } from "../../src/store/sqlite/backup.ts";
 import { createSqliteStore } from "../../src/store/sqlite/store.ts";
 import { verifyFile } from "../../src/store/sqlite/verify.ts";
@@ -149,6 +150,24 @@ describe("corruption", () => {
     await committer(store)({ events: [1, 2, 3].map((seq) => ({ runNo: 1, event: created(seq) })) });
     file.tamper((database) => database.exec("DELETE FROM events WHERE seq = 2"));
     expect(() => store.readEvents(1, page)).toThrow(/seq 2: the event is missing/);
+  });
+});
+
+describe("many questions at once", () => {
+  const file = useTemporaryFile();
+
+  test("are all answered, in their order, and a close comes behind them", async () => {
+    const store = await file.open();
+    await committer(store)({ runs: [rowOf(1)], events: [{ runNo: 1, event: created() }] });
+    const answered: number[] = [];
+    const questions = Array.from({ length: 10 * threadCallsMax }, async (_, number) => {
+      const history = await store.readHistory(1, page);
+      answered.push(number);
+      return history.length;
+    });
+    await store.close();
+    expect(await Promise.all(questions)).toEqual(questions.map(() => 1));
+    expect(answered).toEqual(questions.map((_, number) => number));
   });
 });
 

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { threadCallsMax } from "../../limits.ts";
 import type { Durability } from "./open.ts";
 
 // Questions to a worker thread and their answers. Whatever ends the thread ends every open question with an error.
@@ -18,6 +19,11 @@ export type ThreadReply =
 export interface ThreadData {
   path: string;
   durability: Durability;
+}
+
+interface Question {
+  resolve: (value: never) => void;
+  reject: (error: Error) => void;
 }
 
 export interface Thread {
@@ -43,7 +49,9 @@ export function startThread(
     onDeath: (message: string) => void;
   },
 ): Thread {
-  const open = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  const open = new Map<number, Question>();
+  const waiting: { request: ThreadRequest; transfer: ArrayBuffer[] }[] = [];
+  let asked = 0;
   let lastId = 0;
   let ended = false;
   // Not the flags of the parent, which may belong to a test runner or a debugger.
@@ -58,17 +66,29 @@ export function startThread(
     if ("fatal" in reply) return die(reply.fatal);
     const question = open.get(reply.id);
     open.delete(reply.id);
+    asked -= 1;
+    ask();
     if ("error" in reply) question?.reject(options.toError(reply));
     else question?.resolve(reply.value as never);
   });
   worker.on("error", (error) => die(`${name} failed: ${String(error)}`));
   worker.on("exit", (code) => die(`${name} ended with code ${code}`));
 
+  function ask(): void {
+    while (asked < threadCallsMax) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      asked += 1;
+      worker.postMessage(next.request, next.transfer);
+    }
+  }
+
   function die(message: string): void {
     if (ended) return;
     ended = true;
     for (const question of open.values()) question.reject(new Error(message));
     open.clear();
+    waiting.length = 0;
     options.onDeath(message);
   }
 
@@ -78,7 +98,8 @@ export function startThread(
       return new Promise<T>((resolve, reject) => {
         const id = ++lastId;
         open.set(id, { resolve, reject });
-        worker.postMessage({ id, method, args } satisfies ThreadRequest, transfer);
+        waiting.push({ request: { id, method, args }, transfer });
+        ask();
       });
     },
     async end() {
