@@ -1,8 +1,10 @@
 import http2 from "node:http2";
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { InvalidArgumentError } from "commander";
 import { parseDuration, parseInteger, parseListen } from "../../src/cli/duration.ts";
+import { runCli } from "../../src/cli/cli.ts";
+import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { EngineError } from "../../src/core/errors.ts";
 import { createEngine, createServer } from "../../src/index.ts";
 import { decodeToken, encodeToken } from "../../src/server/page-token.ts";
@@ -71,6 +73,55 @@ test("what the command line reads is a value or a usage error", () => {
     { numRuns: 3_000 },
   );
 });
+
+test("any command line ends with an exit code that is documented and a sentence that is no fault of ours", async () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      "run",
+      "start",
+      "list",
+      "get",
+      "history",
+      "signal",
+      "cancel",
+      "wait",
+      "resume",
+      "explain",
+      "verify",
+    ),
+    fc.constantFrom("--limit", "--status", "--input", "--queue", "--priority", "--wait", "--grace", "--output", "--db"),
+    fc.constantFrom("1", "-1", "0ms", "1ms", "json", "jsonl", "{}", "{", "w", "nobody's", "__proto__", "--", "-", ""),
+    fc.string({ maxLength: 8 }).filter((text) => !text.includes("\u0000")),
+  );
+  const verb = fc.constantFrom("start", "list", "get", "history", "signal", "cancel", "pause", "resume", "explain");
+  const words = fc.array(word, { maxLength: 7 });
+  const line = fc.oneof(
+    words,
+    fc.tuple(verb, words).map(([name, rest]) => ["run", name, ...rest]),
+  );
+  let said = "";
+  const spies = [process.stdout, process.stderr].map((stream) =>
+    vi.spyOn(stream, "write").mockImplementation((text) => {
+      said += String(text);
+      return true;
+    }),
+  );
+  vi.stubEnv("EVERSTEP_ADDRESS", url);
+  try {
+    await fc.assert(
+      fc.asyncProperty(line, async (args) => {
+        said = "";
+        const code = await runCli(args);
+        expect(Object.values(exitCodes) as number[]).toContain(code);
+        expect(said).not.toMatch(/undefined|is not a function|\n {4}at /);
+      }),
+      { numRuns: 500, interruptAfterTimeLimit: 20_000 },
+    );
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
+}, 60_000);
 
 /** Answers that blame the server. */
 const faults = new Set(["internal", "unknown", "data_loss"]);
