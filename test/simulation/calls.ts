@@ -49,6 +49,7 @@ export class Calls {
         if (done) return;
         done = true;
         process.timeline.trace(`${name} is answered`);
+        process.timeline.note(JSON.stringify(answer) ?? "");
         resolve(answer);
       };
       const attempt = (): void => {

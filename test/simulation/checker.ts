@@ -10,6 +10,7 @@ import { LeaseRules } from "./lease-rules.ts";
 export interface KnownRun {
   readonly runId: string;
   lastSeq: number;
+  lastAtMs: number;
   epoch: number;
   leaseId: string;
   leased: boolean;
@@ -88,6 +89,7 @@ export class Checker {
       const run: KnownRun = {
         runId: row.runId,
         lastSeq: 0,
+        lastAtMs: 0,
         epoch: 0,
         leaseId: "",
         leased: false,
@@ -122,6 +124,8 @@ export class Checker {
     };
     if (event.seq !== run.lastSeq + 1) bad(`I3 follows seq ${run.lastSeq}`);
     run.lastSeq = event.seq;
+    if (event.atMs < run.lastAtMs) bad(`I8 server time goes back from ${run.lastAtMs} to ${event.atMs}`);
+    run.lastAtMs = event.atMs;
     if (run.ended !== undefined && !(event.type === "RunReopened" && run.ended === "RunFailed")) {
       if (event.type !== "LeaseEnded") bad(`I7 behind ${run.ended}`);
     }

@@ -1,9 +1,9 @@
-import { createMemoryStore } from "../../src/store/memory/store.ts";
 import type { Batch, CommitOutcome, Store } from "../../src/store/store.ts";
 import type { Chance } from "./chance.ts";
+import { createImage, type Image, type ImageKind } from "./images.ts";
 import type { Process, Timeline } from "./timeline.ts";
 
-// A disk below the memory store. A commit is durable after its sync; a crash before that leaves it in the file or not,
+// A disk below the store. A commit is durable after its sync; a crash before that leaves it in the file or not,
 // as chance has it, and nobody was told either way.
 
 export class Disk {
@@ -18,9 +18,12 @@ export class Disk {
   readonly #onDurable: (batch: Batch) => void;
   readonly #onBegin: (batch: Batch) => void;
   readonly #onRefused: (message: string) => void;
+  readonly #image: Image;
+  #store: Store | undefined;
   #underWay: Batch | undefined;
 
   constructor(
+    kind: ImageKind,
     timeline: Timeline,
     chance: Chance,
     {
@@ -34,6 +37,7 @@ export class Disk {
       onRefused: (message: string) => void;
     },
   ) {
+    this.#image = createImage(kind, this.synced);
     this.#onBegin = onBegin;
     this.#onRefused = onRefused;
     this.#timeline = timeline;
@@ -48,7 +52,9 @@ export class Disk {
     if (batch === undefined) return;
     const kept = this.#chance.maybe(0.5);
     this.#timeline.trace(`disk commit ${batch.commitNo} ${kept ? "survives" : "is lost"}`);
-    if (kept) this.#keep(batch);
+    if (!kept) return;
+    void this.#store?.commit(batch);
+    this.#keep(batch);
   }
 
   #keep(batch: Batch): void {
@@ -58,9 +64,8 @@ export class Disk {
 
   /** A store on what the disk holds now, for one life of the server. */
   open(process: Process): Store {
-    const store = createMemoryStore();
-    // The memory store applies a batch before its promise resolves.
-    for (const batch of this.synced) void store.commit(batch);
+    const store = this.#image.open();
+    this.#store = store;
     const sync = (): Promise<void> =>
       new Promise((resolve) => process.in(0.2 + this.#chance.float() * (2 + this.slowMs), resolve));
     return {
@@ -89,6 +94,10 @@ export class Disk {
         return this.full ? { kind: "full", message: "simulated: no room" } : { kind: "durable" };
       },
     };
+  }
+
+  remove(): void {
+    this.#image.remove();
   }
 
   #refused(outcome: CommitOutcome): CommitOutcome {

@@ -1,9 +1,9 @@
-// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N]
+// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store memory|sqlite|both]
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
-import { planOf } from "./plan.ts";
+import { type Plan, planOf } from "./plan.ts";
 import { shrink } from "./shrink.ts";
-import { runWorld } from "./world.ts";
+import { type Outcome, runWorld } from "./world.ts";
 
 const { values } = parseArgs({
   options: {
@@ -11,11 +11,21 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     from: { type: "string" },
     minutes: { type: "string" },
+    store: { type: "string", default: "memory" },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: true },
   },
   allowNegative: true,
 });
+
+/** On one store, or on both, which must say the same. */
+async function tried(plan: Plan): Promise<Outcome> {
+  const image = values.store === "sqlite" ? "sqlite" : "memory";
+  const outcome = await runWorld(plan, { keepLines: values.trace, image });
+  if (values.store !== "both") return outcome;
+  const { digest } = await runWorld(plan, { image: "sqlite" });
+  return digest === outcome.digest ? outcome : { ...outcome, failure: `on SQLite the trace is ${digest}` };
+}
 
 const only = values.seed === undefined ? undefined : Number(values.seed);
 const first = only ?? (values.from === undefined ? randomInt(2 ** 31) : Number(values.from));
@@ -31,7 +41,7 @@ let failed = 0;
 
 for (let seed = first; done < count && performance.now() < endsAtMs; seed++, done++) {
   const plan = planOf(seed);
-  const outcome = await runWorld(plan, values.trace);
+  const outcome = await tried(plan);
   virtualMs += outcome.virtualMs;
   for (const [kind, times] of Object.entries(outcome.fired)) fired[kind] = (fired[kind] ?? 0) + times;
   if (values.trace) console.log(outcome.lines.join("\n"));
@@ -39,7 +49,7 @@ for (let seed = first; done < count && performance.now() < endsAtMs; seed++, don
   if (outcome.failure === undefined) continue;
   failed += 1;
   console.log(`seed ${seed} FAILED (trace ${outcome.digest}): ${outcome.failure}`);
-  console.log(`  again: npm run simulate -- --seed ${seed} --trace`);
+  console.log(`  again: npm run simulate -- --seed ${seed} --store ${values.store} --trace`);
   if (values.shrink) {
     const { choices, ...world } = await shrink(plan);
     console.log(`  shrunk to ${choices.length} choices of ${plan.choices.length}, in ${JSON.stringify(world)}:`);

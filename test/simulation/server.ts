@@ -101,7 +101,9 @@ export class Server {
         for (const response of sessionResponses(frames)) {
           if (response.frame === undefined) continue;
           conversation.told(response.frame as ServerFrame);
-          connection().send(1, toBinary(ServerFrameSchema, response.frame));
+          const bytes = toBinary(ServerFrameSchema, response.frame);
+          this.#timeline.note(bytes);
+          connection().send(1, bytes);
         }
       }
       if (ended && !finished) {

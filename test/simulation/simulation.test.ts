@@ -12,7 +12,7 @@ const corpus = JSON.parse(readFileSync(join(import.meta.dirname, "corpus.json"),
 
 test("a seed replays exactly", async () => {
   const traces = [];
-  for (let time = 0; time < 2; time++) traces.push((await runWorld(planOf(7), true)).lines.join("\n"));
+  for (let time = 0; time < 2; time++) traces.push((await runWorld(planOf(7), { keepLines: true })).lines.join("\n"));
   expect(traces[0]!.length).toBeGreaterThan(1_000);
   expect(traces[1]).toBe(traces[0]);
 });
@@ -22,12 +22,21 @@ test("seeds that failed once do not fail again", { timeout: 60_000 }, async () =
     expect((await runWorld(planOf(seed))).failure, `seed ${seed}: ${why}`).toBeUndefined();
 });
 
+test("on a SQLite file everything is as in memory", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const inMemory = await runWorld(planOf(seed));
+    const onFile = await runWorld(planOf(seed), { image: "sqlite" });
+    expect(onFile, `npm run simulate -- --store both --seed ${seed}`).toEqual(inMemory);
+  }
+});
+
 test("a minute of fresh seeds breaks no promise", { timeout: 180_000 }, async () => {
   const endsAtMs = performance.now() + 60_000;
   let seeds = 0;
   for (let seed = randomInt(2 ** 31); performance.now() < endsAtMs; seed++, seeds++) {
-    const { failure } = await runWorld(planOf(seed));
-    expect(failure, `npm run simulate -- --seed ${seed}`).toBeUndefined();
+    const image = seed % 20 === 0 ? "sqlite" : "memory";
+    const { failure } = await runWorld(planOf(seed), { image });
+    expect(failure, `npm run simulate -- --store ${image} --seed ${seed}`).toBeUndefined();
   }
   expect(seeds).toBeGreaterThan(0);
 });

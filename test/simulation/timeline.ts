@@ -34,6 +34,10 @@ export class Timeline {
     this.#hash.update(text);
     this.lines?.push(text);
   }
+  /** Something that was told, as it was told. */
+  note(told: Uint8Array | string): void {
+    this.#hash.update(told);
+  }
   /** Equal for two worlds in which the same happened at the same instants. */
   digest(): string {
     return this.#hash.digest("hex").slice(0, 16);

@@ -3,6 +3,7 @@ import { Chance } from "./chance.ts";
 import { Checker } from "./checker.ts";
 import { Clients, graceMs, type Steer } from "./clients.ts";
 import { Disk } from "./disk.ts";
+import type { ImageKind } from "./images.ts";
 import { Connection, type End } from "./network.ts";
 import type { Choice, Plan } from "./plan.ts";
 import { signalsOf, worstMs } from "./programs.ts";
@@ -28,9 +29,13 @@ export interface Outcome {
 const slackMs = 65_000;
 const stepsMax = 300_000;
 
-export async function runWorld(plan: Plan, keepLines = false): Promise<Outcome> {
-  const world = new World(plan, keepLines);
+export async function runWorld(
+  plan: Plan,
+  { keepLines = false, image = "memory" }: { keepLines?: boolean; image?: ImageKind } = {},
+): Promise<Outcome> {
+  const world = new World(plan, keepLines, image);
   const failure = await world.run();
+  world.disk.remove();
   const { timeline, fired } = world;
   const { steps, nowMs: virtualMs, lines = [] } = timeline;
   return { failure, digest: timeline.digest(), steps, virtualMs, lines, fired };
@@ -41,7 +46,7 @@ class World {
   readonly checker: Checker;
   readonly fired: Record<string, number> = {};
   readonly #plan: Plan;
-  readonly #disk: Disk;
+  readonly disk: Disk;
   readonly #net: Chance;
   readonly #calls: Calls;
   readonly #clients: Clients;
@@ -55,7 +60,7 @@ class World {
   #commitMs = 0;
   #rounds = 0;
 
-  constructor(plan: Plan, keepLines: boolean) {
+  constructor(plan: Plan, keepLines: boolean, image: ImageKind) {
     this.#plan = plan;
     this.timeline = new Timeline(keepLines);
     const { timeline } = this;
@@ -75,13 +80,13 @@ class World {
     const process = new Process(timeline, "clients");
     this.#clients = new Clients(process, this.#calls, checker);
     this.#readers = new Readers(checker, new Chance(plan.seed, "readers"), process, server);
-    this.#disk = new Disk(timeline, new Chance(plan.seed, "disk"), {
+    this.disk = new Disk(image, timeline, new Chance(plan.seed, "disk"), {
       onBegin: (batch) => {
         if (batch.events.length > 0 && net.maybe(plan.spyShare)) this.#readers.spy(batch);
       },
       onDurable: (batch) => {
         timeline.trace(
-          `durable ${batch.commitNo}: ${batch.events.map(({ runNo, event }) => `${runNo}:${event.type}`).join(" ")}`,
+          `durable ${batch.commitNo}: ${batch.events.map(({ runNo, event }) => `${runNo}:${event.type}@${event.atMs}`).join(" ")}`,
         );
         this.#commitMs = timeline.nowMs;
         checker.durable(batch);
@@ -155,7 +160,7 @@ class World {
       name,
       chance: new Chance(this.#plan.seed, name),
       openStore: (process) => {
-        const store = this.#disk.open(process);
+        const store = this.disk.open(process);
         checker.fold(store);
         return store;
       },
@@ -177,7 +182,7 @@ class World {
     this.timeline.trace(`${server.process.name} dies`);
     server.process.alive = false;
     this.#server = undefined;
-    this.#disk.crash();
+    this.disk.crash();
     for (const connection of this.#connections.values())
       connection.cut([this.#net.maybe(0.8) ? 1 : undefined, undefined]);
     this.timeline.at(this.timeline.nowMs + downMs, () => this.#startServer());
@@ -243,9 +248,9 @@ class World {
     this.timeline.trace("faults end");
     this.#faultsOver = true;
     this.checker.stirred();
-    this.#disk.full = false;
-    this.#disk.failing = undefined;
-    this.#disk.slowMs = 0;
+    this.disk.full = false;
+    this.disk.failing = undefined;
+    this.disk.slowMs = 0;
     this.#startServer();
     this.#operate();
   }
@@ -331,16 +336,16 @@ class World {
         this.#disturbed(choice.ms);
         return server?.process.stopFor(choice.ms);
       case "fullDisk":
-        this.#disk.full = true;
+        this.disk.full = true;
         this.#disturbed(choice.ms);
-        return timeline.at(timeline.nowMs + choice.ms, () => void (this.#disk.full = false));
+        return timeline.at(timeline.nowMs + choice.ms, () => void (this.disk.full = false));
       case "slowDisk":
-        this.#disk.slowMs = 200;
+        this.disk.slowMs = 200;
         this.#disturbed(choice.ms);
-        return timeline.at(timeline.nowMs + choice.ms, () => void (this.#disk.slowMs = 0));
+        return timeline.at(timeline.nowMs + choice.ms, () => void (this.disk.slowMs = 0));
       case "constraint":
       case "failedSync":
-        this.#disk.failing = choice.kind === "constraint" ? "constraint" : "fatal";
+        this.disk.failing = choice.kind === "constraint" ? "constraint" : "fatal";
         return;
       case "jump":
         this.#wallAheadMs += choice.ms;
