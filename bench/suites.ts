@@ -67,8 +67,8 @@ const long = "--seconds 6 --warm-up 2";
 
 const peers: Suite = {
   entries: [
-    ...[16, 64, 128, 256].map((n) => entry(`everstep ${n}`, `run5 --in-flight ${n} ${long}`, true)),
-    ...["restate", "openworkflow", "dbos", "dbos-python", "seed-api"].flatMap((peer) =>
+    ...[16, 64, 128, 256, 512].map((n) => entry(`everstep ${n}`, `run5 --in-flight ${n} ${long}`, true)),
+    ...["restate", "openworkflow", "dbos", "dbos-python", "temporal", "seed-api"].flatMap((peer) =>
       [16, 64, 128].map((n) => entry(`${peer} ${n}`, `peer --peer ${peer} --in-flight ${n} ${long}`, true)),
     ),
   ],

@@ -20,6 +20,7 @@ const commands: Record<string, { command: string[]; needs: string }> = {
     command: [join(folder, "dbos-python/.venv/bin/python"), join(folder, "dbos-python/run.py")],
     needs: "dbos-python/.venv",
   },
+  temporal: { command: [join(folder, "temporal/.bin/temporal")], needs: "temporal/.bin" },
   "seed-api": { command: node("seed-api"), needs: "seed-api" },
 };
 
