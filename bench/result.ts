@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import type { Histogram } from "./histogram.ts";
 
 export interface Parameters {
   readonly inFlight: number;
@@ -7,7 +6,7 @@ export interface Parameters {
   readonly warmUpSeconds: number;
   /** The scenario whose rows `raw` writes. */
   readonly like: string;
-  /** The SDK of the worker in `run5`. */
+  /** The SDK of the worker in `run5`; the language of the raw client in `step`. */
   readonly language: string;
   /** The longest backlog. */
   readonly runsMax: number;
@@ -32,10 +31,14 @@ export interface Result {
   readonly [more: string]: unknown;
 }
 
+export interface Latency {
+  quantileMs(q: 0.5 | 0.99): number;
+}
+
 export interface Measured {
   readonly operations: number;
   readonly elapsedMs: number;
-  readonly latency: Histogram;
+  readonly latency: Latency;
   readonly rssMiB: number;
   /** Processor time of the process that holds the engine; a figure that a loaded machine blurs least. */
   readonly engineCpuMs?: number;

@@ -1,11 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Histogram } from "../histogram.ts";
-import { cpuMs, type Measured, type Parameters, rssMiB } from "../result.ts";
+import { cpuMs, type Latency, type Measured, type Parameters, rssMiB } from "../result.ts";
 
 /** Warms up, then counts for the asked time. */
 export async function measure(
   parameters: Parameters,
-  options: { count: () => number | Promise<number>; latency: Histogram; pid: number | "self" },
+  options: { count: () => number | Promise<number>; latency: Latency & { reset(): void }; pid: number | "self" },
 ): Promise<Measured> {
   await pause(parameters.warmUpSeconds * 1_000);
   options.latency.reset();

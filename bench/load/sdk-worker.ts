@@ -2,26 +2,22 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { buildGoProgram } from "./go-programs.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const goWorker = join(root, ".cache", "bench", "run5-worker-go");
 
 /**
  * Five-step workers of the SDKs, each started with the server's URL and its capacity. A worker serves workflow `bench`,
  * prints on stdout, some times a second, how many runs it has ended so far, and drains on SIGTERM.
  */
-const commands: Record<string, { command: string[]; folder?: string; build?: { command: string[]; folder: string } }> =
-  {
-    typescript: { command: [process.execPath, join(import.meta.dirname, "run5-worker.ts")] },
-    go: {
-      command: [goWorker],
-      build: { command: ["go", "build", "-o", goWorker, "."], folder: join(import.meta.dirname, "run5-worker-go") },
-    },
-    python: {
-      command: [join(root, ".cache", "python", "bin", "python"), join(import.meta.dirname, "run5_worker.py")],
-      build: { command: [process.execPath, join("scripts", "python-environment.ts")], folder: root },
-    },
-  };
+const commands: Record<string, () => string[]> = {
+  typescript: () => [process.execPath, join(import.meta.dirname, "run5-worker.ts")],
+  go: () => [buildGoProgram("run5")],
+  python() {
+    execFileSync(process.execPath, [join("scripts", "python-environment.ts")], { cwd: root, stdio: ["ignore", 2, 2] });
+    return [join(root, ".cache", "python", "bin", "python"), join(import.meta.dirname, "run5_worker.py")];
+  },
+};
 
 export const languages = Object.keys(commands);
 
@@ -34,19 +30,10 @@ export interface SdkWorker {
 export function startSdkWorker(language: string, url: string, capacity: number): SdkWorker {
   const found = commands[language];
   if (found === undefined) throw new Error(`no five-step worker in ${language}; there are ${languages.join(", ")}`);
-  if (found.build !== undefined) {
-    const [builder = "", ...words] = found.build.command;
-    execFileSync(builder, words, {
-      cwd: found.build.folder,
-      stdio: ["ignore", 2, 2],
-      env: { ...process.env, CGO_ENABLED: "0" },
-    });
-  }
-  const [command = "", ...args] = found.command;
+  const [command = "", ...args] = found();
   const profiles = process.env.EVERSTEP_BENCH_WORKER_PROFILE;
   const child = spawn(command, [...args, url, String(capacity)], {
     stdio: ["ignore", "pipe", "inherit"],
-    ...(found.folder === undefined ? {} : { cwd: found.folder }),
     env: {
       ...process.env,
       ...(profiles === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` }),

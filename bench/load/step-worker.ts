@@ -2,6 +2,7 @@ import { type Op, OpSchema } from "../../gen/ts/everstep/v1/change_pb.ts";
 import { create } from "@bufbuild/protobuf";
 import type { Lease } from "../../gen/ts/everstep/v1/lease_pb.ts";
 import { Histogram } from "../histogram.ts";
+import type { Latency } from "../result.ts";
 import { failWith, openStream } from "./stream.ts";
 
 // A raw client of the stream: no workflow code, just leases and ops, as fast as answers come. Each run gets its steps
@@ -18,7 +19,7 @@ const frameOpsMax = 1_024;
 
 export interface StepWorker {
   /** From the op to its result; of runs without steps, from the end of one run to the next grant. */
-  readonly latency: Histogram;
+  readonly latency: Latency & { reset(): void };
   readonly steps: number;
   readonly finished: number;
   stop(): void;

@@ -10,7 +10,8 @@ import { type Parameters, type Result, resultOf } from "../result.ts";
 // Five-step runs by the real SDK worker in its own process. Counted are runs that are COMPLETED in the file.
 
 export async function run5(parameters: Parameters): Promise<Result[]> {
-  const { inFlight, language } = parameters;
+  const { inFlight } = parameters;
+  const language = parameters.language === "" ? "typescript" : parameters.language;
   const server = await startBenchServer();
   const worker = startSdkWorker(language, server.url, inFlight);
   const starter = createStarter(server.url, { ahead: inFlight + 512, finished: () => worker.finished });

@@ -6,7 +6,7 @@ import { measure } from "../load/measure.ts";
 import { createRunsClient } from "../load/runs-client.ts";
 import { startBenchServer } from "../load/server.ts";
 import { createStarter } from "../load/starter.ts";
-import { createStepWorker } from "../load/step-worker.ts";
+import { startRawClient } from "../load/raw-client.ts";
 import { openStream } from "../load/stream.ts";
 import { type Parameters, type Result, resultOf } from "../result.ts";
 
@@ -20,7 +20,7 @@ export async function slowDisk(parameters: Parameters): Promise<Result[]> {
   const faults = new DiskFaults(folder.path);
   const server = await startBenchServer({ env: faults.env });
   faults.begin("slow");
-  const worker = createStepWorker(server.url, { capacity: parameters.inFlight, stepsPerRun: 20 });
+  const { client, worker } = startRawClient(server.url, parameters);
   const starter = createStarter(server.url, { ahead: parameters.inFlight + 256, finished: () => worker.finished });
   const beats = new Histogram();
   const reads = new Histogram();
@@ -38,6 +38,7 @@ export async function slowDisk(parameters: Parameters): Promise<Result[]> {
   folder.remove();
   return [
     resultOf("slow-disk", parameters, measured, {
+      client,
       syncs,
       beatP99Ms: beats.quantileMs(0.99),
       readP99Ms: reads.quantileMs(0.99),

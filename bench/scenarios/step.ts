@@ -1,19 +1,19 @@
 import { measure } from "../load/measure.ts";
 import { createStarter } from "../load/starter.ts";
 import { startBenchServer } from "../load/server.ts";
-import { createStepWorker } from "../load/step-worker.ts";
+import { startRawClient } from "../load/raw-client.ts";
 import { type Parameters, type Result, resultOf } from "../result.ts";
 
-// Durable steps over the stream: the server in a process of its own, this process is the worker.
+// Durable steps over the stream: the server in a process of its own, the worker is a raw client.
 
 export async function step(parameters: Parameters): Promise<Result[]> {
   const server = await startBenchServer();
-  const worker = createStepWorker(server.url, { capacity: parameters.inFlight, stepsPerRun: 20 });
+  const { client, worker } = startRawClient(server.url, parameters);
   const starter = createStarter(server.url, { ahead: parameters.inFlight + 256, finished: () => worker.finished });
   const { latency } = worker;
   const measured = await measure(parameters, { count: () => worker.steps, latency, pid: server.pid });
   await starter.stop();
   worker.stop();
   await server.stop();
-  return [resultOf("step", parameters, measured)];
+  return [resultOf("step", parameters, measured, { client })];
 }

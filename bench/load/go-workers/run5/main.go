@@ -1,5 +1,5 @@
 // The real SDK worker, in its own process: five steps of almost no work each. Prints how many runs it ended.
-// run5-worker-go URL CAPACITY
+// run5 URL CAPACITY
 package main
 
 import (
