@@ -44,6 +44,7 @@ export interface EngineOptions {
   readonly resetClock?: boolean;
   /** Windows into the file; tests make them as small as one. */
   readonly runCacheMax?: number;
+  readonly runCacheStepsMax?: number;
   readonly lineWindowMax?: number;
   readonly deadlineHorizonMax?: number;
   readonly decideLimits?: Partial<EngineSettings["decide"]>;
@@ -93,7 +94,7 @@ export function createEngineOn(options: EngineOptions): Engine {
     // Not the watched one: what was set aside before is loaded without another word.
     store: options.store,
     runsMax: settings.runCacheMax,
-    stepsMax: limits.runCacheStepsMax,
+    stepsMax: options.runCacheStepsMax ?? limits.runCacheStepsMax,
     onCorrupt: (error) => setAside(kernel, error),
   });
   kernel.runKeys = createRunKeys(store, kernel.runs);

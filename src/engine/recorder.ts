@@ -67,6 +67,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     transaction.claimWrite();
     const { state } = entry;
     const { version } = state;
+    const stepsBefore = state.steps.size;
     const cancelBefore = state.cancel;
     const lease = state.lease === undefined ? undefined : kernel.leases.get(state.lease.leaseId);
     // Those of a run that was just read from the file must be known before an event drops one of them.
@@ -83,6 +84,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       transaction.batch.events.push({ runNo: state.runNo, event });
       if (lease !== undefined) followLease(transaction, lease, event);
     }
+    if (state.steps.size !== stepsBefore) kernel.runs.grew(state.steps.size - stepsBefore);
     // Of a run that somebody leases memory knows what its row does not say; of any other the row says all of it.
     if (state.version !== version || state.cancel !== cancelBefore || state.lease === undefined) {
       entry.rowDirty = true;

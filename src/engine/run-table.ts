@@ -43,6 +43,8 @@ export interface RunTable {
   /** In memory only. */
   peek(runNo: number): RunEntry | undefined;
   add(entry: RunEntry): void;
+  /** So many step keys came to a run in memory. */
+  grew(steps: number): void;
   /** Drops what may go: unpinned entries above the bounds. Call when a batch is durable that touched so many runs. */
   evict(durableCommitNo: number, touched: number): void;
   clear(): void;
@@ -146,6 +148,9 @@ export function createRunTable(options: {
     },
     peek: (runNo) => byNo.get(runNo),
     add,
+    grew(steps) {
+      cachedSteps += steps;
+    },
     evict(durableCommitNo, touched) {
       touchedSinceLook += touched;
       if (byNo.size <= options.runsMax && cachedSteps <= options.stepsMax) return;
@@ -153,10 +158,13 @@ export function createRunTable(options: {
       touchedSinceLook = 0;
       let unpinned = 0;
       let steps = 0;
+      let pinnedSteps = 0;
       const candidates: RunEntry[] = [];
       for (const entry of byNo.values()) {
-        if (entry.state.lease !== undefined || entry.commitNo > durableCommitNo || entry.state.pendingStarts.size > 0)
+        if (entry.state.lease !== undefined || entry.commitNo > durableCommitNo || entry.state.pendingStarts.size > 0) {
+          pinnedSteps += entry.state.steps.size;
           continue;
+        }
         unpinned += 1;
         steps += entry.state.steps.size;
         candidates.push(entry);
@@ -168,7 +176,7 @@ export function createRunTable(options: {
         byNo.delete(entry.state.runNo);
         byId.delete(keyOf(entry.state.namespace, entry.state.runId));
       }
-      cachedSteps = steps;
+      cachedSteps = steps + pinnedSteps;
     },
     clear() {
       byNo.clear();

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { createMemoryStore } from "../../src/store/memory/store.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, startStep } from "../support/given.ts";
 
@@ -61,4 +62,35 @@ test("a step that ends after a restart takes its timeout with it", async () => {
   const again = await after.worker({ instanceId: worker.hello.instanceId, held }).greeted();
   await again.op(lease, [completeStep("a")], { opId: 2 });
   expect(after.store.readDeadlines(1)).toEqual([]);
+});
+
+test("runs leave memory when their steps are many, also those that were never read from the file", async () => {
+  const store = createMemoryStore();
+  const read: string[] = [];
+  const rig = new EngineRig({
+    runCacheStepsMax: 10,
+    store: {
+      ...store,
+      findRun(namespace, runId) {
+        read.push(runId);
+        return store.findRun(namespace, runId);
+      },
+    },
+  });
+  const worker = await rig.worker().greeted();
+  for (const runId of ["first", "second", "third"]) {
+    await rig.started({ runId });
+    await rig.settle();
+    const { lease } = worker.assignments.at(-1)!;
+    for (const key of ["a", "b", "c", "d", "e", "f"]) await worker.op(lease, [completeStep(key)]);
+    await worker.op(lease, [{ type: "CompleteRun", output: undefined }]);
+  }
+  read.length = 0;
+  for (const runId of ["third", "first"]) {
+    const signal = { name: "late", payload: undefined, requestId: "" };
+    await expect(rig.engine.signalRun({ namespace: "default", runId }, signal)).rejects.toMatchObject({
+      reason: "RUN_CLOSED",
+    });
+  }
+  expect(read).toEqual(["first"]);
 });
