@@ -14,6 +14,7 @@ import {
 import { carriesCancel, failedSteps, toError, toFailure, toFailureInfo } from "../../clients/typescript/src/failure.ts";
 import { Journal } from "../../clients/typescript/src/replay/journal.ts";
 import { checkKey, StepKeys } from "../../clients/typescript/src/replay/keys.ts";
+import { Reconnect } from "../../clients/typescript/src/reconnect.ts";
 import { toRetryPolicy } from "../../clients/typescript/src/retry-options.ts";
 import { BackoffKind } from "../../gen/ts/everstep/v1/retry_policy_pb.ts";
 import { completed, entry } from "./peer.ts";
@@ -141,6 +142,17 @@ test("full jitter stays within its exponential bound", () => {
       },
     ),
   );
+});
+
+test("the pause before a new stream grows to its cap, begins anew after a Welcome, and renews the connection", () => {
+  let renewals = 0;
+  const reconnect = new Reconnect({ random: () => 1, renewTransport: () => (renewals += 1) });
+  const pauses = Array.from({ length: 10 }, () => reconnect.nextDelayMs(false));
+  expect(pauses).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
+  expect(renewals).toBe(3);
+  expect(reconnect.nextDelayMs(true)).toBe(60_000);
+  reconnect.succeeded();
+  expect(reconnect.nextDelayMs(false)).toBe(200);
 });
 
 test("retry options become a policy; at most once means one attempt unless the code says otherwise", () => {

@@ -4,6 +4,7 @@ import { ConnectError, createClient, type Transport } from "@connectrpc/connect"
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { ErrorInfoSchema } from "../../gen/ts/google/rpc/error_details_pb.ts";
 import { EventSchema } from "../../gen/ts/everstep/v1/event_pb.ts";
+import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
 import { enumName } from "../../clients/typescript/src/enum-name.ts";
@@ -20,14 +21,14 @@ export class Calls {
     this.#transport = createConnectTransport({ baseUrl: url, httpVersion: "2", sessionManager: this.#connection });
   }
 
-  /** The answer as JSON, or the reason of the refusal. */
+  /** The answer of a call of RunService or LeaseService as JSON, or the reason of the refusal. */
   async call(name: string, request: object): Promise<{ value?: unknown; reason?: string }> {
-    const method = RunService.methods.find((one) => one.localName === name);
-    if (method === undefined) throw new Error(`RunService has no ${name}`);
+    const method = [...RunService.methods, ...LeaseService.methods].find((one) => one.localName === name);
+    if (method === undefined) throw new Error(`no service has ${name}`);
     const input = fromJson(method.input, request as JsonObject);
     try {
       const { message } = await this.#transport.unary(method as never, undefined, waitMsMax, undefined, input as never);
-      return { value: toJson(method.output, message as never) };
+      return { value: toJson(method.output, message as never, { alwaysEmitImplicit: true }) };
     } catch (error) {
       if (!(error instanceof ConnectError)) throw error;
       const [info] = error.findDetails(ErrorInfoSchema);

@@ -1,6 +1,9 @@
 /** Whatever a scenario waits for must have come by then, on a machine that does other things too. */
 export const waitMsMax = 40_000;
 
+/** What a worker may take to open a stream after its back-off, on a machine that does other things too. */
+export const connectMsMax = 10_000;
+
 /** Scenarios at the same time: they mostly wait, and each has a driver process. */
 export const scenariosAtOnce = 5;
 

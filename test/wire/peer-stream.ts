@@ -3,6 +3,7 @@ import type { Came } from "./scripted-server.ts";
 
 /** One stream of a worker as the scripted server holds it. */
 export class PeerStream {
+  readonly openedAtMs = performance.now();
   readonly came: Came[] = [];
   readonly beats: Came[] = [];
   /** What the starts that were not shown have acknowledged, by lease. */

@@ -161,8 +161,9 @@ class Context {
   async #scriptedAct(action: ScriptedAction, server: ScriptedServer): Promise<void> {
     if ("stream" in action) {
       this.#unanswered = []; // sent again
-      await server.stream();
-    } else if ("noStreamForMs" in action) await server.noStreamFor(action.noStreamForMs);
+      await server.stream(action.withinMs);
+    } else if ("notBeforeMs" in action) server.notBefore(action.notBeforeMs);
+    else if ("noStreamForMs" in action) await server.noStreamFor(action.noStreamForMs);
     else if ("frame" in action) await server.frame(action.frame, this.#names.fill(action.like));
     else if ("op" in action) {
       const came = await server.op(`run-${action.lease ?? 1}`, action.op, this.#names.fill(action.like));
@@ -206,12 +207,14 @@ class Context {
   }
 
   async #call({ call, request, like, reason }: Extract<RealAction, { call: string }>): Promise<void> {
-    const got = await (this.#calls as Calls).call(call, request);
+    const got = await (this.#calls as Calls).call(call, this.#names.fill(request) as object);
     this.#transcript.add("runner", `${call} ${JSON.stringify(got)}`);
     if (reason !== undefined) return this.#same(got.reason, reason);
     if (got.reason !== undefined) throw new Error(`${call} was refused: ${got.reason}`);
-    if (like !== undefined && !isLike(got.value, like)) {
+    if (like === undefined) return;
+    if (!isLike(got.value, this.#names.fill(like))) {
       throw new Error(`expected ${JSON.stringify(like)}, got ${JSON.stringify(got.value)}`);
     }
+    this.#names.learn(like, got.value);
   }
 }

@@ -62,17 +62,22 @@ export type ScriptedAction =
   | { readonly cut: true }
   /** The server ends the stream in order; with `code`, with that status. */
   | { readonly endStream: true; readonly code?: string }
-  /** The worker has opened a stream that no earlier action has taken; frames are those of it from now on. */
-  | { readonly stream: true }
-  /** No stream was opened for so long after the last one had ended. */
+  /**
+   * The worker has opened a stream that no earlier action has taken; frames are those of it from now on. `withinMs`: so
+   * soon after the last one had ended, and what it takes to connect on a busy machine.
+   */
+  | { readonly stream: true; readonly withinMs?: number }
+  /** No stream was opened for so long after the last one had ended or, if the server did not end it, had been taken. */
   | { readonly noStreamForMs: number }
+  /** So much time has passed since the server ended a stream for the first time. */
+  | { readonly notBeforeMs: number }
   /** From now on nothing is answered on its own account: no beat, no start. */
   | { readonly silent: boolean };
 
 export type RealAction =
   | Action
   | { readonly server: "SIGKILL" | "SIGTERM" | "restart" }
-  /** A call of RunService, as JSON. */
+  /** A call of RunService, or of LeaseService: the runner as a worker without a stream. As JSON, with names as in frames. */
   | { readonly call: string; readonly request: object; readonly like?: Like; readonly reason?: string }
   /** Waits until the history of a run has an event like this; with `times`, it then has exactly so many. */
   | { readonly event: Like; readonly run: string; readonly times?: number }

@@ -16,6 +16,7 @@ import {
 } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { isLike } from "./like.ts";
+import { connectMsMax } from "./limits.ts";
 import { BrokenRule, Rules } from "./rules.ts";
 import type { Answer, Like } from "./scenario.ts";
 import { PeerStream } from "./peer-stream.ts";
@@ -47,6 +48,7 @@ export class ScriptedServer {
   #pongs: string[] = [];
   #nonce = 0;
   #endedAtMs = 0;
+  #firstEndAtMs: number | undefined;
   #broken: Error | undefined;
 
   private constructor(transcript: Transcript) {
@@ -136,7 +138,7 @@ export class ScriptedServer {
   }
 
   /** The next stream that the worker opens. */
-  async stream(): Promise<void> {
+  async stream(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stream = await this.#waiting.until(
       () => "a stream of the worker",
       () => {
@@ -144,6 +146,9 @@ export class ScriptedServer {
         return this.#streams.shift();
       },
     );
+    const afterMs = this.#stream.openedAtMs - this.#endedAtMs;
+    if (afterMs > withinMs + connectMsMax) throw new Error(`a stream came after ${Math.round(afterMs)} ms`);
+    this.#endedAtMs = this.#stream.openedAtMs;
     this.#came = this.#stream.came;
     this.#beats = this.#stream.beats;
   }
@@ -251,16 +256,22 @@ export class ScriptedServer {
   /** Waits for the next stream, which must not have come too early. */
   async noStreamFor(ms: number): Promise<void> {
     const endedAtMs = this.#endedAtMs;
-    await this.#waiting.until(
+    const next = await this.#waiting.until(
       () => "another stream",
       () => this.#streams[0],
     );
-    const afterMs = performance.now() - endedAtMs;
+    const afterMs = next.openedAtMs - endedAtMs;
     if (afterMs < ms) throw new Error(`a stream came after ${Math.round(afterMs)} ms, not after ${ms} ms`);
+  }
+
+  notBefore(ms: number): void {
+    const afterMs = performance.now() - (this.#firstEndAtMs ?? 0);
+    if (afterMs < ms) throw new Error(`only ${Math.round(afterMs)} ms have passed`);
   }
 
   endStream(code: string | undefined): void {
     this.#endedAtMs = performance.now();
+    this.#firstEndAtMs ??= this.#endedAtMs;
     this.#stream?.end(code === undefined ? undefined : new ConnectError("scripted", Code[code as keyof typeof Code]));
   }
 

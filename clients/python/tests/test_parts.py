@@ -31,11 +31,12 @@ from everstep._gen import failure_pb2, payload_pb2, retry_policy_pb2, worker_ser
 from everstep._journal import Journal, kind_of
 from everstep._keys import StepKeys, check_key
 from everstep._ports import system_new_id
+from everstep._reconnect import Reconnect
 from everstep.codec import decode_payload, encode_optional, encode_payload, encode_within
 from everstep.durations import milliseconds_of
 from everstep.failure import carries_cancel, failed_steps, to_error, to_failure, to_failure_info
 from everstep.retry_options import to_retry_policy
-from tests.peer import completed
+from tests.peer import Peer, PeerPorts, completed
 
 
 class TestStepKeys:
@@ -173,6 +174,19 @@ def test_full_jitter_stays_within_its_exponential_bound() -> None:
         delay_ms = full_jitter_ms(failures, RECONNECT_BACKOFF, chance.random)
         assert 0 <= delay_ms <= min(30_000, 200 * 2 ** (failures - 1))
         assert 30_000 <= slow_delay_ms(chance.random) <= 60_000
+
+
+def test_the_pause_before_a_new_stream_grows_to_its_cap_and_begins_anew_after_a_welcome() -> None:
+    peer = Peer()
+    ports = PeerPorts(peer)
+    ports.random = lambda: 1.0  # type: ignore[method-assign]
+    reconnect = Reconnect(ports)
+    pauses = [reconnect.next_delay_ms(False) for _ in range(10)]
+    assert pauses == [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]
+    assert peer.renewals == 3
+    assert reconnect.next_delay_ms(True) == 60_000
+    reconnect.succeeded()
+    assert reconnect.next_delay_ms(False) == 200
 
 
 def test_retry_options_become_a_policy_and_at_most_once_means_one_attempt_unless_the_code_says_otherwise() -> None:

@@ -4,12 +4,14 @@ import { fullJitterMs, reconnectBackoff, slowDelayMs } from "./backoff.ts";
 import { failuresPerTransport } from "./limits.ts";
 import type { SessionPorts } from "./ports.ts";
 
+type ReconnectPorts = Pick<SessionPorts, "random" | "renewTransport">;
+
 export class Reconnect {
-  readonly #ports: SessionPorts;
+  readonly #ports: ReconnectPorts;
   #failures = 0;
   #goAway: GoAway | undefined;
 
-  constructor(ports: SessionPorts) {
+  constructor(ports: ReconnectPorts) {
     this.#ports = ports;
   }
 

@@ -1,5 +1,5 @@
 // Every frame of the stream.
-import type { ScriptedScenario } from "../scenario.ts";
+import type { ScriptedAction, ScriptedScenario } from "../scenario.ts";
 import {
   accepted,
   assign,
@@ -323,6 +323,53 @@ export const frames: readonly ScriptedScenario[] = [
       { frame: "hello" },
       { send: welcome() },
       { tellUntil: { cmd: "health" }, value: { connected: true } },
+    ],
+  },
+  {
+    name: "no-welcome",
+    proves: "drops a stream on which no Welcome comes for 10 s, and opens a new one with what it holds",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([held("a")]),
+      accepted(),
+      { fact: { fact: "step", key: "a" } },
+      { cut: true },
+      { stream: true },
+      { frame: "hello" },
+      { noStreamForMs: 9_900 },
+      { stream: true },
+      { frame: "hello", like: { resume: { sessionId: "session-1" }, held: [{ lease: lease() }] } },
+      { send: welcome({ resumed: true, verdicts: [{ leaseId: leaseId(1), kept: true }] }) },
+      { tell: { cmd: "finish", run: "run-1", key: "a" }, value: true },
+      { op: [completeStep("a", '"held"')] },
+      ...completes('["held"]'),
+    ],
+  },
+  {
+    name: "reconnect-back-off",
+    proves:
+      "waits a random time before each new stream, at most 0.2 s, doubled with each failure, and never stops trying",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      { sync: true },
+      { endStream: true },
+      ...[200, 400, 800, 1_600, 3_200].flatMap((boundMs): ScriptedAction[] => [
+        { stream: true, withinMs: boundMs },
+        { frame: "hello" },
+        { endStream: true, code: "Unavailable" },
+      ]),
+      { stream: true },
+      { frame: "hello" },
+      // Six random times that add up to less than this are one in a million, or no back-off at all.
+      { notBeforeMs: 300 },
+      { send: welcome({ resumed: true }) },
+      // A Welcome ends the series.
+      { sync: true },
+      { endStream: true },
+      { stream: true, withinMs: 200 },
+      { frame: "hello" },
     ],
   },
   {

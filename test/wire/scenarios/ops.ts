@@ -364,6 +364,29 @@ export const ops: readonly ScriptedScenario[] = [
     ],
   },
   {
+    name: "cancelled-timer-in-journal",
+    proves:
+      "ends a sleep whose timer somebody else has cancelled, and takes a wait whose timer was cancelled for timed out",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign(
+        [
+          { op: "sleep", key: "nap", ms: day },
+          { op: "signal", name: "go", timeoutMs: day },
+        ],
+        {
+          journal: [
+            { stepKey: "nap", timerCancelled: {} },
+            { stepKey: "go", timerCancelled: { signalName: "go" } },
+          ],
+        },
+      ),
+      accepted(),
+      ...completes('[null,{"timedOut":true}]'),
+    ],
+  },
+  {
     name: "open-signal",
     proves: "consumes a signal that was there before the grant, and gives the workflow what it carries",
     server: "scripted",

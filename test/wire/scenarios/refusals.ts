@@ -1,5 +1,5 @@
 // Every refusal of an op that a worker has to know.
-import type { ScriptedScenario } from "../scenario.ts";
+import type { ScriptedAction, ScriptedScenario } from "../scenario.ts";
 import {
   accepted,
   assign,
@@ -19,6 +19,8 @@ const signalled = (json: string) => ({
   applied: { results: [{ index: 0, signal: { signalId: "4", payload: { json } } }] },
 });
 const transient = { retryable: true };
+const sleepOf = (key: string) => ({ op: "sleep", key, ms: 86_400_000 }) as const;
+const waitOf = (key: string) => ({ op: "signal", name: "go", key, timeoutMs: 86_400_000 }) as const;
 
 /** A refusal that only a bug or another holder explains: the run is given back, and a replay sorts it out. */
 const givesBack = (name: string, reason: string, proves: string): ScriptedScenario => ({
@@ -104,6 +106,78 @@ export const refusals: readonly ScriptedScenario[] = [
       { noFrame: "op" },
       { noFrame: "release" },
       { noFact: { fact: "step", key: "c" } },
+    ],
+  },
+  {
+    name: "run-closed",
+    proves: "drops the work when an op is refused because the run has ended, as after a lost lease",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([{ op: "parallel", branches: [[held("a")], [step("b", 2), step("c", 3)]] }]),
+      accepted(),
+      { fact: { fact: "step", key: "a" } },
+      { op: [completeStep("b", "2")], answer: refused("RUN_CLOSED") },
+      { fact: { fact: "aborted", key: "a", reason: "LEASE_LOST" } },
+      heldIs(0),
+      { sync: true },
+      { noFrame: "op" },
+      { noFrame: "release" },
+      { noFact: { fact: "step", key: "c" } },
+    ],
+  },
+  {
+    name: "start-refused",
+    proves: "does not call the function of a step that may run at most once when its start is refused",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([{ ...step("pay", 1), atMostOnce: true }]),
+      accepted(),
+      { op: [{ startStep: { stepKey: "pay", atMostOnce: true } }], answer: refused("STEP_COMPLETED") },
+      { frame: "release", like: { leases: [lease()] } },
+      heldIs(0),
+      { noFact: { fact: "step" } },
+      { noFrame: "op" },
+    ],
+  },
+  {
+    name: "failure-refused",
+    proves: "gives the run back when the failure of an attempt is refused: a replay gets what the server has",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([{ op: "catch", do: [{ op: "step", key: "a", fail: { type: "Io", message: "cable" } }] }, step("b", 1)]),
+      accepted(),
+      { op: [{ failStep: { stepKey: "a" } }], answer: refused("STEP_COMPLETED") },
+      { frame: "release", like: { leases: [lease()] } },
+      heldIs(0),
+      { noFact: { fact: "caught" } },
+      { noFact: { fact: "step", key: "b" } },
+    ],
+  },
+  {
+    name: "timer-refused",
+    proves:
+      "fails the run with type HistoryLimit when a sleep or a wait can set no timer; the suspend behind it is dropped",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      ...[1, 2].flatMap((n): ScriptedAction[] => [
+        assign([{ op: "catch", do: [n === 1 ? sleepOf("x") : waitOf("x")] }], {}, n),
+        accepted(n),
+        { op: [{ setTimer: { stepKey: "x" } }], like: { opId: `=refused-${n}` }, lease: n, answer: "nothing" },
+        { op: [{ suspendRun: "*" }], lease: n, answer: "nothing" },
+        { reply: refused("HISTORY_LIMIT") },
+        { reply: refused("PRECEDING_FAILED", transient) },
+        {
+          op: [{ failRun: { failure: { type: "HistoryLimit" } } }],
+          like: { afterRefused: `=refused-${n}` },
+          lease: n,
+        },
+        heldIs(0),
+      ]),
+      { noFact: { fact: "caught" } },
     ],
   },
   givesBack("op-conflict", "OP_CONFLICT", "gives the run back when an op is refused OP_CONFLICT"),
@@ -295,14 +369,24 @@ export const refusals: readonly ScriptedScenario[] = [
   },
   {
     name: "end-refused",
-    proves: "gives the run back when its end is refused",
+    proves: "gives the run back when its end is refused, whether completed, failed or cancelled",
     server: "scripted",
     actions: [
       ...welcomed(),
-      assign([]),
-      accepted(),
+      assign([], {}, 1),
+      accepted(1),
       { op: [completeRun("[]")], answer: refused("INVALID_STATE") },
-      { frame: "release", like: { leases: [lease()] } },
+      { frame: "release", like: { leases: [lease(1)] } },
+      heldIs(0),
+      assign([{ op: "fail", type: "Broke", message: "mine" }], {}, 2),
+      accepted(2),
+      { op: [{ failRun: { failure: { type: "Broke" } } }], lease: 2, answer: refused("INVALID_STATE") },
+      { frame: "release", like: { leases: [lease(2)] } },
+      heldIs(0),
+      assign([sleepOf("nap")], { cancelRequested: true }, 3),
+      accepted(3),
+      { op: [{ cancelledRun: {} }], lease: 3, answer: refused("INVALID_STATE") },
+      { frame: "release", like: { leases: [lease(3)] } },
       heldIs(0),
     ],
   },

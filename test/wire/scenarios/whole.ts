@@ -1,6 +1,6 @@
 // The whole: a real server on a real file, real worker processes, and what happens to them.
 import type { Instruction } from "../drivers/typescript-program.ts";
-import type { Action, RealScenario } from "../scenario.ts";
+import type { Action, RealAction, RealScenario } from "../scenario.ts";
 import { held, step } from "./parts.ts";
 
 const day = 86_400_000;
@@ -19,6 +19,9 @@ const granted = (times: number) => ({ event: { type: "EVENT_TYPE_LEASE_GRANTED" 
 const notGranted = (epoch: number) => ({ noEvent: { type: "EVENT_TYPE_LEASE_GRANTED", epoch: String(epoch) }, run });
 const completedOnce = (stepKey: string) => ({ event: { type: "EVENT_TYPE_STEP_COMPLETED", stepKey }, run, times: 1 });
 const began = (token: number, who: "a" | "b" = "a"): Action => ({ fact: { fact: "begin", run, token }, who });
+
+/** The lease that the runner has acquired. */
+const single = { runId: run, leaseId: "=lease", epoch: "1" };
 
 /** The worker's connections are cut behind one frame of it; nothing is lost and nothing happens twice. */
 const cutBehind = (name: string, what: string, cutAfter: object): RealScenario => ({
@@ -164,6 +167,42 @@ export const whole: readonly RealScenario[] = [
       finish("a", "b", { result: "from the new holder" }),
       result(["from the new holder", "*"], "b"),
       completedOnce("a"),
+    ],
+  },
+  {
+    name: "timers-cancelled",
+    proves:
+      "goes on behind timers that a worker without a stream has set, cancelled once and again, and found unknown or fired",
+    server: "embedded",
+    options: { queues: "elsewhere" },
+    actions: [
+      start([
+        { op: "sleep", key: "nap", ms: day },
+        { op: "signal", name: "go", timeoutMs: day },
+        { op: "sleep", key: "short", ms: 1 },
+        step("a", 1),
+      ]),
+      {
+        call: "acquireLease",
+        request: { workerId: "runner" },
+        like: { assignment: { lease: { runId: run, leaseId: "=lease", epoch: "1" } } },
+      },
+      ...[
+        { stepKey: "nap", delayMs: String(day) },
+        { stepKey: "go", delayMs: String(day), signalName: "go" },
+        { stepKey: "short", delayMs: "1" },
+      ].map((timer): RealAction => ({ call: "createTimer", request: { lease: single, ...timer } })),
+      { event: { type: "EVENT_TYPE_TIMER_FIRED", stepKey: "short" }, run },
+      ...["nap", "go"].flatMap((stepKey): RealAction[] => [
+        { call: "cancelTimer", request: { lease: single, stepKey }, like: { alreadyApplied: false } },
+        { call: "cancelTimer", request: { lease: single, stepKey }, like: { alreadyApplied: true } },
+        { event: { type: "EVENT_TYPE_TIMER_CANCELLED", stepKey }, run, times: 1 },
+      ]),
+      { call: "cancelTimer", request: { lease: single, stepKey: "nobody" }, reason: "INVALID" },
+      { call: "cancelTimer", request: { lease: single, stepKey: "short" }, reason: "TIMER_FIRED" },
+      { call: "releaseLease", request: { lease: single } },
+      { start: "b" },
+      result([null, { timedOut: true }, null, 1], "b"),
     ],
   },
   {
