@@ -37,7 +37,8 @@ export function adoptHeld(
     session.leases.add(lease);
     lease.phase = "held";
     lease.handed = true;
-    lease.catchingUp = false;
+    // Its notices follow the Welcome, in their order: one told before would make the older ones look seen.
+    lease.catchingUp = true;
     lease.refusedOpId = lastRefusedOpId;
     lease.cancelAccept?.();
     lease.cancelAccept = undefined;

@@ -36,6 +36,8 @@ export interface Stream {
   lastFrameAtMs: number;
   lastTakenAtMs: number;
   ended: boolean;
+  /** Its Welcome was written: until then nothing but a GoAway goes out on it. */
+  welcomed: boolean;
 }
 
 export function createStream(kernel: Kernel, sink: StreamSink, onHanded: (leaseId: string) => void): Stream {
@@ -48,6 +50,7 @@ export function createStream(kernel: Kernel, sink: StreamSink, onHanded: (leaseI
     lastFrameAtMs: nowMs,
     lastTakenAtMs: nowMs,
     ended: false,
+    welcomed: false,
   };
 }
 
@@ -110,6 +113,7 @@ export class Session implements Taker {
   push(frame: ServerFrame, lane: Lane = "urgent", bytes = frameBytes): void {
     const { stream } = this;
     if (stream === undefined || stream.ended) return;
+    if (!stream.welcomed && frame.kind !== "goAway") return;
     if (stream.outbox.length === 0) stream.lastTakenAtMs = this.kernel.clock.elapsedMs();
     stream.outbox.push(frame, lane, bytes);
     if (stream.outbox.bytes > outboxBytesMax || stream.outbox.length > outboxItemsMax) this.cutOff(stream);
@@ -140,7 +144,7 @@ export class Session implements Taker {
 
   deliver(lease: LiveLease, plan: GrantPlan): boolean {
     const { stream } = this;
-    if (stream === undefined || stream.ended || this.phase !== "active") return false;
+    if (stream?.welcomed !== true || stream.ended || this.phase !== "active") return false;
     lease.catchingUp = true;
     // What has to wait is read from the file in its turn, not kept in memory.
     const due = stream.feed.open ? plan : { ...plan, fresh: undefined };

@@ -201,6 +201,7 @@ export function createSessions(kernel: Kernel): Sessions {
             );
             transaction.after(() => {
               if (now.stream !== stream) return;
+              stream.welcomed = true;
               now.push(frame);
               for (const [lease, noticesSeen] of kept) now.catchUp(stream, lease, noticesSeen);
               const waiting = backlog;

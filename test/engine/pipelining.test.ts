@@ -178,3 +178,31 @@ test("a wait that begins while the end of the run is being written ends with it"
   // Virtual time stands still: only the durable feed can end the wait.
   expect(await waited).toMatchObject({ run: { status: "COMPLETED" }, timedOut: false });
 });
+
+test("nothing is told before Welcome, and the notices behind it come in their order", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker().greeted();
+  await rig.started({ runId: "a" });
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  worker.accept(lease);
+  worker.handle.closed();
+  const ref = { namespace: "default", runId: "a" };
+  const signal = (name: string) => rig.engine.signalRun(ref, { name, payload: undefined, requestId: name });
+  // One comes while the worker is away, one is being committed when it says Hello.
+  await signal("first");
+  store.holding = true;
+  const second = signal("second");
+  await turns();
+  const again = rig.worker({ ...worker.hello, held: [{ lease, noticesSeen: 0, lastRefusedOpId: 0 }] });
+  again.handle.hello(again.hello);
+  await turns();
+  store.release();
+  store.holding = false;
+  await second;
+  await rig.settle();
+  expect(again.frames[0]?.kind).toBe("welcome");
+  const seqs = again.notices.map(({ seq }) => seq);
+  expect(new Set(seqs).size).toBe(2);
+  expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+});

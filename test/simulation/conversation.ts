@@ -12,6 +12,9 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 const reasonNames = new Map(Object.entries(ErrorReason).map(([name, number]) => [number as number, name]));
 
+/** What may be told to a worker that waits for its Welcome. */
+const beforeWelcome: ReadonlySet<string> = new Set(["welcome", "goAway", "frameRefused"]);
+
 /** Beats are answered without waiting for the disk. */
 const beatAnswerMs = 200;
 
@@ -93,6 +96,9 @@ export class Conversation {
   told({ frame }: ServerFrame): void {
     this.#timeline.trace(`server says ${frame.case}`);
     const checker = this.#checker;
+    if (!this.#welcome && !beforeWelcome.has(frame.case ?? "")) {
+      throw checker.violation(`${this.#instanceId} is told ${frame.case} before its Welcome`);
+    }
     switch (frame.case) {
       case "welcome":
         this.#welcome = true;

@@ -31,8 +31,8 @@ export const plants: readonly Plant[] = [
   {
     name: "an undelivered assignment is dropped",
     file: "src/engine/session.ts",
-    from: `    if (stream === undefined || stream.ended || this.phase !== "active") return false;`,
-    to: `    if (stream === undefined || stream.ended || this.phase !== "active") return true;`,
+    from: `    if (stream?.welcomed !== true || stream.ended || this.phase !== "active") return false;`,
+    to: `    if (stream?.welcomed !== true || stream.ended || this.phase !== "active") return true;`,
   },
   {
     name: "deliveries count on failure only",
