@@ -88,11 +88,31 @@ export function crcOf(values: EventValues): number {
   return crc32(buffer.subarray(0, end)) | 0;
 }
 
+/** A damaged row may hold a value of any type in any column; a CRC is made of those that were written. */
+function hasTypes(row: unknown[]): boolean {
+  const [payload, detail] = [row[8], row[10]];
+  return (
+    typeof row[0] === "number" &&
+    typeof row[1] === "number" &&
+    typeof row[2] === "number" &&
+    typeof row[3] === "number" &&
+    typeof row[4] === "number" &&
+    typeof row[5] === "string" &&
+    typeof row[6] === "number" &&
+    typeof row[7] === "number" &&
+    (payload === null || typeof payload === "string" || payload instanceof Uint8Array) &&
+    typeof row[9] === "string" &&
+    (detail === null || typeof detail === "string") &&
+    typeof row[11] === "number"
+  );
+}
+
 /** From the columns in order. Throws CorruptRowError when they are not what was written. */
 export function decodeEvent(row: unknown[]): RunEvent {
   const values = row as unknown as EventValues;
   const [runNo, seq, typeNo, epoch, opId, stepKey, startedAtMs, atMs, data, encoding, detailText, opDigest] = values;
-  if (crcOf(values) !== row[12]) throw new CorruptRowError(runNo, seq, "the row is not what was written (CRC)");
+  if (!hasTypes(row) || crcOf(values) !== row[12])
+    throw new CorruptRowError(runNo, seq, "the row is not what was written (CRC)");
   const type = eventTypeNames[typeNo];
   if (type === undefined) throw new CorruptRowError(runNo, seq, `unknown event type ${typeNo}`);
   let detail: unknown;
