@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { backupFile } from "../store/sqlite/backup.ts";
 import { verifyFile } from "../store/sqlite/verify.ts";
@@ -11,6 +12,7 @@ export function addFileCommands(program: Command): void {
     .description("copy the file while it is in use")
     .option("--db <file>", "the SQLite file", "everstep.db")
     .action(async (target: string, { db }: { db: string }) => {
+      mustExist(db);
       await backupFile(db, target);
       printLine(`${db} was copied to ${target}`);
     });
@@ -19,6 +21,7 @@ export function addFileCommands(program: Command): void {
     .description("rebuild everything from the events and compare; exit code 1 when something differs")
     .option("--db <file>", "the SQLite file", "everstep.db")
     .action(async ({ db }: { db: string }) => {
+      mustExist(db);
       const result = await verifyFile(db, {
         onProblem: ({ runNo, runId, seq, message }) => {
           const name = runId === "" ? `number ${runNo}` : runId;
@@ -28,4 +31,9 @@ export function addFileCommands(program: Command): void {
       printNote(`${result.runs} runs, ${result.events} events, ${result.problems} problems`);
       if (result.problems > 0) throw new ExitError(exitCodes.runFailed);
     });
+}
+
+/** A file that is not there has no problems either: scripts must be able to tell. */
+function mustExist(path: string): void {
+  if (!existsSync(path)) throw new ExitError(exitCodes.notFound, `${path} is not there`);
 }

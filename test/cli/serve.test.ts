@@ -114,3 +114,12 @@ test("backup and verify: a copy of a file in use is whole; what was changed behi
     expect(out).toMatch(new RegExp(`^run ${runId} seq [1-9]\\d*: `, "m"));
   }
 });
+
+test("backup and verify of a file that is not there: not found, and not that something differs", async () => {
+  const absent = join(folder, "absent.db");
+  for (const args of [["verify"], ["backup", join(folder, "nothing.db")]]) {
+    const said = await everstep([...args, "--db", absent]);
+    expect(said).toMatchObject({ code: 3, out: "" });
+    expect(said.err).toContain("absent.db is not there");
+  }
+});
