@@ -9,6 +9,7 @@ import {
   decideStartStep,
 } from "./decide-step.ts";
 import { decideBackOff, decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend } from "./decide-wait.ts";
+import { serverKey } from "./decide-signal.ts";
 import { type ChangeNote, type DecideContext, type Decision, noStarts, sequence } from "./decision.ts";
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
@@ -197,6 +198,8 @@ function save(state: RunState, op: ApplyOp): Saved {
     steps.set(change.stepKey, state.steps.get(change.stepKey));
     timers.set(change.stepKey, state.timers.get(change.stepKey));
   }
+  // A result consumes what the lease has reserved, under keys of the server.
+  for (const { seq } of state.reservedSignals) steps.set(serverKey(seq), state.steps.get(serverKey(seq)));
   return { fields: { ...state }, steps, timers, starts: new Map(state.pendingStarts), op: state.ops.get(op.opId) };
 }
 

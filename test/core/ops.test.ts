@@ -1,5 +1,5 @@
-import { test } from "vitest";
-import { completeStep, Scenario, startStep } from "../support/given.ts";
+import { expect, test } from "vitest";
+import { completeStep, json, Scenario, startStep } from "../support/given.ts";
 
 // An op is known by its number and its content, also while its start waits for the end of its batch.
 
@@ -21,4 +21,12 @@ test("an op is applied whole or not at all", () => {
   run.op([completeStep("a", 1), completeStep("a", 2)]).thenRefuses("STEP_COMPLETED");
   run.op([{ type: "CompleteRun", output: undefined }, completeStep("a")]).thenRefuses("INVALID");
   run.op([completeStep("a"), completeStep("b")]).thenRecords("StepCompleted", "StepCompleted");
+});
+
+test("an op that is refused leaves nothing of what its first changes would have used up", () => {
+  const signal = { type: "SignalRun", name: "a", payload: json(1), requestId: "" } as const;
+  const run = new Scenario().granted().when(signal).when({ type: "TakeSignal" });
+  const before = structuredClone(run.state);
+  run.op([completeStep("a"), { type: "CancelTimer", stepKey: "none" }], { opId: 1 }).thenRefuses("INVALID");
+  expect(run.state).toEqual(before);
 });
