@@ -96,8 +96,16 @@ export function decideBackOff(state: RunState, change: ChangeOf<"BackOff">, cont
     context.next("TimerSet", { firesAtMs }, opColumns(context, { stepKey })),
     context.next("RunSuspended", { awaits: [{ kind: "timer", stepKey }] }, opColumns(context, {})),
     context.next("LeaseEnded", { reason: "SUSPENDED" }, opColumns(context, {})),
+    ...pauseDue(state, context),
   );
   return recorded(events, { kind: "timer", index, firesAtMs });
+}
+
+/** A pause that waited for the lease to end. */
+function pauseDue(state: RunState, context: ChangeContext): RunEvent[] {
+  if (state.pauseDeadlineAtMs === 0) return [];
+  const text = state.pauseText === "" ? {} : { text: state.pauseText };
+  return [context.next("RunPaused", { reason: "REQUESTED", ...text }, opColumns(context, {}))];
 }
 
 export function decideCancelTimer(
@@ -172,11 +180,8 @@ export function decideSuspend(state: RunState, change: ChangeOf<"SuspendRun">, c
       opColumns(context, {}),
     ),
     context.next("LeaseEnded", { reason: "SUSPENDED" }, opColumns(context, {})),
+    ...pauseDue(state, context),
   ];
-  if (state.pauseDeadlineAtMs !== 0) {
-    const text = state.pauseText === "" ? {} : { text: state.pauseText };
-    events.push(context.next("RunPaused", { reason: "REQUESTED", ...text }, opColumns(context, {})));
-  }
   return recorded(events);
 }
 

@@ -53,6 +53,15 @@ test("a lease that ends without a result gives its signals back, at their old pl
   expect(names(run.thenIs("WAITING"))).toEqual(["a", "b", "c"]);
 });
 
+test("a back-off ends the lease, so a pause that waited for that is there", () => {
+  const run = given().when({ type: "PauseRun", reason: "later", graceMs: 30_000 });
+  run
+    .op([backOff(1)], { onSession: false })
+    .thenRecords("StepAttemptFailed", "TimerSet", "RunSuspended", "LeaseEnded", "RunPaused")
+    .thenIs("PAUSED");
+  run.when({ type: "ResumeRun", resolution: undefined }).thenIs("WAITING");
+});
+
 test("a failed attempt is no result: the signal stays reserved", () => {
   const run = given()
     .when(signal("a"))
