@@ -1,6 +1,6 @@
 import { EngineError, refuse } from "../core/errors.ts";
 import type { LeaseEndReason } from "../core/event.ts";
-import { messageBytesMax, waitersMax } from "../limits.ts";
+import { messageBytesMax, probeIntervalMs, waitersMax } from "../limits.ts";
 import type { AcquireRequest } from "./api.ts";
 import { type GrantPlan, giveAssignment, planAssignment } from "./assignment.ts";
 import type { Assignment, JournalEntry, Notice } from "./frames.ts";
@@ -107,18 +107,23 @@ export function createAcquires(kernel: Kernel): Acquires {
             const plan = planAssignment(known.entry.state, known.entry.undurable);
             return transaction.after(() => giveAgain(known, plan));
           }
-          kernel.takers.join(taker, request);
+          // Decided again behind a failed commit, it is among them already.
+          if (taker.group === undefined) kernel.takers.join(taker, request);
           transaction.after(() => {
             if (settled || taker.leases.size > 0) return;
             if (request.waitMs === 0) return giveUp();
-            cancelAlarm = kernel.alarms.set(kernel.clock.elapsedMs() + request.waitMs, () => {
-              // A grant that is being committed is still handed over.
-              if (taker.leases.size === 0) giveUp();
-            });
+            endAfter(request.waitMs);
           });
         },
         refuse: (refusal) => finish(() => reject(new EngineError(refusal))),
       });
+      /** A grant that is being committed is still handed over; should its commit fail, nothing else ends this call. */
+      function endAfter(ms: number): void {
+        cancelAlarm = kernel.alarms.set(kernel.clock.elapsedMs() + ms, () => {
+          if (taker.leases.size === 0) giveUp();
+          else endAfter(probeIntervalMs);
+        });
+      }
       /** The same worker_id and request_id get the same live lease: the answer was lost. */
       function giveAgain(lease: LiveLease, plan: GrantPlan): void {
         collect(kernel, lease, plan, (assignment) => finish(() => resolve(assignment)));

@@ -307,6 +307,8 @@ export function createWriter(options: {
     const refused = [...open.works, ...takeMailbox()];
     hooks.fatal(message);
     for (const work of refused) work.refuse(stopped());
+    inFlight = undefined;
+    settleIdlers();
   }
   function stopped(): Refusal {
     return refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { Store } from "../../src/store/store.ts";
+import { createMemoryStore } from "../../src/store/memory/store.ts";
+import type { CommitOutcome, Store } from "../../src/store/store.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
@@ -155,4 +156,46 @@ test("a failed sync stops everything: no answer is ever given again", async () =
   expect(rig.fatal).toEqual(["fsync failed"]);
   expect(answered).toBe(false);
   await expect(rig.start()).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
+});
+
+test("an acquire whose wait is over while its grant is written comes back when that commit fails", async () => {
+  const { store, rig } = held();
+  const acquired = rig.acquire({ waitMs: 5_000 });
+  await rig.settle();
+  store.holding = true;
+  const started = rig.start().catch((error: { reason: string }) => error.reason);
+  await rig.settle();
+  await rig.advanceMs(6_000);
+  store.outcome = full;
+  store.holding = false;
+  store.release();
+  expect(await started).toBe("DISK_FULL");
+  await rig.advanceMs(1_001);
+  expect(await acquired).toBeUndefined();
+});
+
+test("an acquire that is decided again takes one place among those that wait", async () => {
+  const outcomes: (CommitOutcome | undefined)[] = [{ kind: "constraint", message: "once" }];
+  const rig = new EngineRig({ store: createMemoryStore({ beforeCommit: async () => outcomes.shift() }) });
+  const acquired = rig.acquire({ waitMs: 5_000 });
+  const runId = await rig.started({ workflow: "any" });
+  expect((await acquired)?.lease.runId).toBe(runId);
+  // One that nobody waits for any more must not stand before the others.
+  await rig.started({ workflow: "unserved", priority: 0 });
+  const worker = await rig.worker({ workflows: ["order"] }).greeted();
+  await rig.started();
+  await rig.settle();
+  expect(worker.assignments).toHaveLength(1);
+});
+
+test("an engine that is told to stop stops also when its last commit fails", async () => {
+  const { store, rig } = held();
+  store.holding = true;
+  void rig.start();
+  await rig.settle();
+  const stopped = rig.engine.stop();
+  store.outcome = { kind: "fatal", message: "the disk is gone" };
+  store.release();
+  await stopped;
+  expect(rig.fatal).toEqual(["the disk is gone"]);
 });
