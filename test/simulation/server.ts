@@ -48,13 +48,13 @@ export class Server {
     this.#checker = options.checker;
     const { process } = this;
     const store = options.openStore(process);
-    const spend = (): void => {
-      if (!timeline.spend()) throw this.#checker.violation("I12 the server goes round in circles");
+    const spend = (amount: number): void => {
+      if (!timeline.spend(amount)) throw this.#checker.violation("I12 the server goes round in circles");
     };
     this.store = {
       ...store,
       scanLine(scan) {
-        spend();
+        spend(100);
         return store.scanLine(scan);
       },
     };
@@ -62,11 +62,11 @@ export class Server {
       store: this.store,
       clock: {
         elapsedMs() {
-          spend();
+          spend(1);
           return timeline.nowMs;
         },
         wallMs() {
-          spend();
+          spend(1);
           return Date.UTC(2026, 0, 1) + timeline.nowMs + options.wallAheadMs();
         },
         setTimer: (atMs, run) => process.at(atMs, run),
