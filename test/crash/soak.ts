@@ -1,6 +1,7 @@
 // A long life under an ordinary load (row R25 of the reliability table): one server process on one file; workers that
 // stay, streams that come and are torn down a hundred times a minute, watchers, signals, sleeps. What the server holds
-// is sampled from outside every half minute; at the end the slope over the second half says whether anything leaks.
+// is sampled from outside every half minute; at the end the slope over the second half says whether anything leaks, and
+// results/R25.json keeps it.
 //
 //   npm run torture -- soak --minutes 120 [--rate 20]        one CSV line a sample on standard output
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -11,6 +12,7 @@ import { parseArgs } from "node:util";
 import { Client, Worker, workflow } from "../../clients/typescript/src/index.ts";
 import { RawSession } from "../support/raw-session.ts";
 import { ServerProcess } from "../support/server-process.ts";
+import { record } from "./results.ts";
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -20,6 +22,7 @@ const minutes = Number(values.minutes);
 const runsPerSecond = Number(values.rate);
 const sampleMs = 30_000;
 const tornStreamMs = 600;
+const rssSlopeMaxMiBPerHour = 1;
 
 interface Sample {
   readonly minute: number;
@@ -80,6 +83,7 @@ let latenciesMs: number[] = [];
 let runs = 0;
 const failures: string[] = [];
 let over = false;
+let torn = 0;
 
 async function oneRun(): Promise<void> {
   const patient = runs % 10 === 0;
@@ -104,9 +108,9 @@ async function load(): Promise<void> {
 }
 
 async function tearStreams(): Promise<void> {
-  for (let number = 0; !over; number++) {
+  for (; !over; torn++) {
     const raw = new RawSession(server.url);
-    raw.hello({ workerInstanceId: `torn-${number}`, queues: ["nobody"], workflows: ["order"] });
+    raw.hello({ workerInstanceId: `torn-${torn}`, queues: ["nobody"], workflows: ["order"] });
     await raw.next("welcome").catch(() => {});
     raw.cut();
     await pause(tornStreamMs);
@@ -146,21 +150,38 @@ while (performance.now() - startedAt < minutes * 60_000) {
 }
 over = true;
 const second = samples.slice(Math.floor(samples.length / 2));
-const report = {
-  minutes,
-  runs,
-  failures: failures.length,
-  rssSlopeMiBPerHour: Math.round((slopePerHour(second, ({ rssKiB }) => rssKiB) / 1024) * 100) / 100,
-  heapSlopeMiBPerHour: Math.round((slopePerHour(second, ({ heapKiB }) => heapKiB) / 1024) * 100) / 100,
-  fds: [Math.min(...second.map(({ fds }) => fds)), Math.max(...second.map(({ fds }) => fds))],
-  handles: [Math.min(...second.map(({ handles }) => handles)), Math.max(...second.map(({ handles }) => handles))],
-  walMaxMiB: Math.round(Math.max(...samples.map(({ walKiB }) => walKiB)) / 102.4) / 10,
-  rssMaxMiB: Math.round(Math.max(...samples.map(({ rssKiB }) => rssKiB)) / 1024),
-};
-console.log(JSON.stringify(report));
+const rssSlope = slopePerHour(second, ({ rssKiB }) => rssKiB) / 1024;
+const grew = (name: "fds" | "threads" | "handles") => second.at(-1)![name] > second[0]![name];
+const violations = failures.length === 0 ? [] : [`${failures.length} runs failed, the first: ${failures[0]}`];
+if (rssSlope >= rssSlopeMaxMiBPerHour) violations.push(`resident memory grew by ${rssSlope} MiB an hour`);
+for (const name of ["fds", "threads", "handles"] as const) if (grew(name)) violations.push(`${name} grew`);
+const round = (value: number) => Math.round(value * 100) / 100;
+const firedStreams = torn > 0 ? 1 : 0;
+const ok = record({
+  id: "R25",
+  fault: "a long life: an ordinary load, a hundred streams a minute torn down; the slope is that of the second half",
+  seconds: minutes * 60,
+  outcome: {
+    trials: 1,
+    fired: firedStreams,
+    violations,
+    figures: {
+      minutes,
+      runs,
+      failures: failures.length,
+      "streams torn": torn,
+      "RSS slope MiB an hour": round(rssSlope),
+      "heap slope MiB an hour": round(slopePerHour(second, ({ heapKiB }) => heapKiB) / 1024),
+      "RSS max MiB": Math.round(Math.max(...samples.map(({ rssKiB }) => rssKiB)) / 1024),
+      "WAL max MiB": round(Math.max(...samples.map(({ walKiB }) => walKiB)) / 1024),
+      "file descriptors": second.at(-1)!.fds,
+      handles: second.at(-1)!.handles,
+    },
+  },
+});
 for (const failure of failures.slice(0, 5)) console.error(failure);
 for (const worker of workers) worker.close();
 client.close();
 await server.signal("SIGTERM");
 rmSync(folder, { recursive: true, force: true });
-process.exit(failures.length === 0 ? 0 : 1);
+process.exit(ok ? 0 : 1);

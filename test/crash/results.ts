@@ -1,0 +1,72 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../support/server-process.ts";
+import { type Outcome, passed } from "./row.ts";
+
+// What a row came to is kept as results/ROW.json, and RESULTS.md is the table of all of them.
+
+const results = join(import.meta.dirname, "results");
+
+interface Result extends Outcome {
+  readonly id: string;
+  readonly fault: string;
+  readonly passed: boolean;
+  readonly commit: string;
+  readonly date: string;
+  readonly seconds: number;
+}
+
+function commit(): string {
+  if (process.env.EVERSTEP_COMMIT !== undefined) return process.env.EVERSTEP_COMMIT;
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+  return git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain") === "" ? "" : " and changes");
+}
+
+export function renewTable(): void {
+  const all = readdirSync(results)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => JSON.parse(readFileSync(join(results, name), "utf8")) as Result)
+    .sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true }));
+  const figures = (result: Result) =>
+    Object.entries(result.figures ?? {})
+      .map(([name, value]) => `${name} ${typeof value === "number" ? value.toLocaleString("en") : value}`)
+      .join("; ");
+  const lines = all.map((result) => {
+    const verdict = result.passed ? "passed" : `**${result.violations.length} violations**`;
+    const { id, fault, trials, fired } = result;
+    return `| ${id} | ${fault} | ${trials} | ${fired} | ${verdict} | ${figures(result)} | ${result.commit} | ${result.date} |`;
+  });
+  const head = [
+    "# What was broken, how often, and what came of it",
+    "",
+    "Written by `npm run torture -- ROW` from `results/`. A trial whose fault did not fire counts as failed.",
+    "",
+    "| Row | Fault | Trials | Fired | Result | Figures | Commit | Date |",
+    "| --- | --- | ---: | ---: | --- | --- | --- | --- |",
+  ];
+  writeFileSync(join(import.meta.dirname, "RESULTS.md"), `${[...head, ...lines].join("\n")}\n`);
+}
+
+/** Keeps what a row came to, with the commit that it ran on; true when it passed. */
+export function record(row: { id: string; fault: string; outcome: Outcome; seconds: number }): boolean {
+  const { id, fault, outcome, seconds } = row;
+  const { trials, fired, figures = {} } = outcome;
+  const result: Result = {
+    id,
+    fault,
+    trials,
+    fired,
+    passed: passed(outcome),
+    violations: outcome.violations.slice(0, 20),
+    figures,
+    commit: commit(),
+    date: new Date().toISOString().slice(0, 16),
+    seconds: Math.round(seconds),
+  };
+  mkdirSync(results, { recursive: true });
+  writeFileSync(join(results, `${id}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+  renewTable();
+  console.log(JSON.stringify(result));
+  return result.passed;
+}
