@@ -28,7 +28,6 @@ const cutBehind = (name: string, what: string, cutAfter: object): RealScenario =
   name,
   proves: `loses and repeats nothing when its connection is cut right behind ${what}`,
   server: "embedded",
-  leaseTtlMs: 6_000,
   cutAfter,
   actions: [
     {
