@@ -211,3 +211,21 @@ test("a start writes its event and its row, and no deadline that it does not hav
   await rig.started({ startDelayMs: 5_000 });
   expect(batches[1]?.deadlines).toMatchObject([{ op: "put", kind: "available" }]);
 });
+
+test("an op of an earlier epoch is known from the file: its result again, a conflict with other content", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker({ capacity: 1 }).greeted();
+  await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  await worker.op(lease, [completeStep("a", 1)], { opId: 1 });
+  worker.handle.release([lease], 0);
+  await rig.settle();
+  expect(worker.assignments[1]?.lease.epoch).toBe(2);
+  const again = (output: number, more: { opId: number; leaseId?: string }) =>
+    worker.op({ ...lease, leaseId: more.leaseId ?? lease.leaseId }, [completeStep("a", output)], more);
+  expect(await again(1, { opId: 1 })).toMatchObject({ kind: "applied", already: true, lastSeq: 3 });
+  expect(await again(2, { opId: 1 })).toMatchObject({ reason: "OP_CONFLICT" });
+  expect(await again(1, { opId: 2 })).toMatchObject({ reason: "LEASE_LOST" });
+  expect(await again(1, { opId: 1, leaseId: "0".repeat(32) })).toMatchObject({ reason: "LEASE_LOST" });
+});

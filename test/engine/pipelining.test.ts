@@ -1,5 +1,6 @@
 import { setImmediate as immediate } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
+import { silentLog } from "../../src/engine/telemetry.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
@@ -13,9 +14,19 @@ const windows = [
   { name: "windows of one", sizes: tiny },
 ];
 
+// Whatever is decided wrongly, the constraints of the file refuse, and then it is decided again: the answers are right in
+// the end. So no commit may have been refused.
+let errors: string[] = [];
+afterEach(() => {
+  const found = errors;
+  errors = [];
+  expect(found.slice(0, 10)).toEqual([]);
+});
+const log = { ...silentLog, error: (_fields: object, message: string) => void errors.push(message) };
+
 function held(sizes: Partial<typeof tiny> = tiny) {
   const store = new HeldStore();
-  return { store, rig: new EngineRig({ store: store.store, ...sizes }) };
+  return { store, rig: new EngineRig({ store: store.store, log, ...sizes }) };
 }
 async function turns(): Promise<void> {
   for (let i = 0; i < 4; i++) await immediate();
@@ -145,6 +156,32 @@ test.each(windows)(
   },
   120_000,
 );
+
+test("a run that is decided and not durable stays in memory when an earlier commit ends", async () => {
+  const { store, rig } = held();
+  store.holding = true;
+  const before = rig.start();
+  await turns();
+  const start = rig.start({ runId: "a" });
+  const younger = [rig.start(), rig.start()];
+  await turns();
+  // The first commit ends, the second begins: now the cache is looked through.
+  store.release();
+  await before;
+  expect(store.held).toBe(1);
+  const again = rig.start({ runId: "a" });
+  const signalled = rig.engine.signalRun(
+    { namespace: "default", runId: "a" },
+    { name: "s", payload: undefined, requestId: "" },
+  );
+  await turns();
+  store.holding = false;
+  store.release();
+  expect(await start).toMatchObject({ kind: "started" });
+  await Promise.all(younger);
+  expect(await again).toMatchObject({ reason: "RUN_EXISTS" });
+  expect(await signalled).toEqual({ signalSeq: 2, already: false });
+});
 
 test("a run that was evicted is read with everything that was decided", async () => {
   const { rig } = held();
