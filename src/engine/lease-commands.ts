@@ -106,15 +106,28 @@ export function applyClaimed(
   });
 }
 
-/** All notices since the grant: a unary worker has no stream, so it is told again with each answer; seq tells them apart. */
+/**
+ * The notices since the grant: a unary worker has no stream, so it is told again with each answer; seq tells them apart.
+ * Of a long history the end: what came before was in the answers before.
+ */
 function pendingNotices(kernel: Kernel, ref: LeasedRef): Notice[] {
   const live = kernel.leases.get(ref.lease.leaseId);
   if (live === undefined || live.ending || live.lastNoticeSeq === 0) return [];
   const nowMs = kernel.time.nowMs();
-  const events = kernel.store.readEvents(live.entry.state.runNo, {
-    afterSeq: live.grantedSeq,
-    limit: pageSizeMax,
-    bytesMax: pageBytesMax,
-  });
-  return events.flatMap((event) => noticeOf(event, live.leaseId, nowMs) ?? []);
+  const told: { readonly notice: Notice; readonly bytes: number }[] = [];
+  for (let afterSeq = Math.max(live.grantedSeq, live.lastNoticeSeq - pageSizeMax); afterSeq < live.lastNoticeSeq; ) {
+    const limit = live.lastNoticeSeq - afterSeq;
+    const events = kernel.store.readEvents(live.entry.state.runNo, { afterSeq, limit, bytesMax: pageBytesMax });
+    const last = events.at(-1);
+    // The newest may not be durable: the next answer tells it.
+    if (last === undefined) break;
+    afterSeq = last.seq;
+    for (const event of events) {
+      const notice = noticeOf(event, live.leaseId, nowMs);
+      if (notice !== undefined) told.push({ notice, bytes: event.bytes });
+    }
+  }
+  let bytes = 0;
+  const from = told.findLastIndex((each) => (bytes += each.bytes) > pageBytesMax);
+  return told.slice(from + 1).map(({ notice }) => notice);
 }

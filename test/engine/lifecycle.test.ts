@@ -229,3 +229,18 @@ test("an op of an earlier epoch is known from the file: its result again, a conf
   expect(await again(1, { opId: 2 })).toMatchObject({ reason: "LEASE_LOST" });
   expect(await again(1, { opId: 1, leaseId: "0".repeat(32) })).toMatchObject({ reason: "LEASE_LOST" });
 });
+
+test("a worker without a stream learns of a cancel however long and large its lease has grown", async () => {
+  const rig = new EngineRig();
+  const runId = await rig.started();
+  const { lease } = (await rig.acquire())!;
+  for (let step = 0; step < 1_100; step++) await rig.unary(lease, completeStep(`s${step}`));
+  const large = { data: "x".repeat(1_500_000), encoding: "" };
+  for (let sent = 0; sent < 3; sent++) {
+    await rig.engine.signalRun({ namespace: "default", runId }, { name: "s", payload: large, requestId: "" });
+  }
+  await rig.engine.cancelRun({ namespace: "default", runId }, { reason: "", graceMs: 60_000 });
+  const { notices } = await rig.unary(lease, completeStep("last"));
+  expect(notices.map(({ what }) => what.kind)).toEqual(["signal", "cancel"]);
+  expect((await rig.engine.renewLease({ namespace: "default", lease, leaseTtlMs: 0 })).notices).toEqual(notices);
+});
