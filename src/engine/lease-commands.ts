@@ -4,10 +4,12 @@ import { EngineError, type Refusal, refuse } from "../core/errors.ts";
 import type { Change, ExtendLease, ReleaseLease } from "../core/command.ts";
 import { pageBytesMax, pageSizeMax } from "../limits.ts";
 import type { ClaimedRef, LeasedRef, UnaryOp } from "./api.ts";
+import { unlessCorrupt } from "./assignment.ts";
 import { resolveLease } from "./claims.ts";
 import type { Notice, OpApplied } from "./frames.ts";
 import { noticeOf } from "./journal.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
+import type { LiveLease } from "./leases.ts";
 import { submitOp } from "./ops.ts";
 import { readPayload } from "./run-events.ts";
 import type { RunEntry } from "./run-table.ts";
@@ -113,8 +115,16 @@ export function applyClaimed(
 function pendingNotices(kernel: Kernel, ref: LeasedRef): Notice[] {
   const live = kernel.leases.get(ref.lease.leaseId);
   if (live === undefined || live.ending || live.lastNoticeSeq === 0) return [];
-  const nowMs = kernel.time.nowMs();
   const told: { readonly notice: Notice; readonly bytes: number }[] = [];
+  // What the call has done is durable and is answered, whatever becomes of the run.
+  unlessCorrupt(() => readNotices(kernel, live, (notice, bytes) => told.push({ notice, bytes })));
+  let bytes = 0;
+  const from = told.findLastIndex((each) => (bytes += each.bytes) > pageBytesMax);
+  return told.slice(from + 1).map(({ notice }) => notice);
+}
+
+function readNotices(kernel: Kernel, live: LiveLease, tell: (notice: Notice, bytes: number) => void): void {
+  const nowMs = kernel.time.nowMs();
   for (let afterSeq = Math.max(live.grantedSeq, live.lastNoticeSeq - pageSizeMax); afterSeq < live.lastNoticeSeq; ) {
     const limit = live.lastNoticeSeq - afterSeq;
     const events = kernel.store.readEvents(live.entry.state.runNo, { afterSeq, limit, bytesMax: pageBytesMax });
@@ -124,10 +134,7 @@ function pendingNotices(kernel: Kernel, ref: LeasedRef): Notice[] {
     afterSeq = last.seq;
     for (const event of events) {
       const notice = noticeOf(event, live.leaseId, nowMs);
-      if (notice !== undefined) told.push({ notice, bytes: event.bytes });
+      if (notice !== undefined) tell(notice, event.bytes);
     }
   }
-  let bytes = 0;
-  const from = told.findLastIndex((each) => (bytes += each.bytes) > pageBytesMax);
-  return told.slice(from + 1).map(({ notice }) => notice);
 }

@@ -142,3 +142,13 @@ test("a query says so and sets an open run aside; a closed one stays closed, and
   expect(await again.start({ runId: "new" })).toMatchObject({ kind: "started" });
   await again.engine.stop();
 });
+
+test("a worker without a stream has its answer although its notices cannot be read", async () => {
+  const rig = await openRig();
+  const lease = await leased(rig, "bad");
+  await signal(rig, "bad");
+  tamper(1);
+  expect(await rig.unary(lease, completeStep("b"))).toMatchObject({ applied: { kind: "applied" }, notices: [] });
+  await rig.settle();
+  expect(await rig.run("bad")).toMatchObject(setAside);
+});
