@@ -58,11 +58,15 @@ class Acquirer implements Taker {
 
 export function createAcquires(kernel: Kernel): Acquires {
   const waiting = new Set<() => void>();
+  /** Those of `waiting` that have a request_id. */
+  const byRequest = new Map<string, () => void>();
 
   function acquire(request: AcquireRequest, signal: AbortSignal): Promise<Assignment | undefined> {
     if (waiting.size >= waitersMax) {
       throw new EngineError(refuse("BUSY", `${waitersMax} acquires are waiting`, { retryAfterMs: 1_000 }));
     }
+    const { namespace, workerId, requestId } = request;
+    const requestKey = `${namespace}\u0000${workerId}\u0000${requestId}`;
     return new Promise((resolve, reject) => {
       let settled = false;
       let cancelAlarm: (() => void) | undefined;
@@ -82,6 +86,7 @@ export function createAcquires(kernel: Kernel): Acquires {
         taker.open = false;
         kernel.takers.leave(taker);
         waiting.delete(giveUp);
+        if (byRequest.get(requestKey) === giveUp) byRequest.delete(requestKey);
         cancelAlarm?.();
         signal.removeEventListener("abort", giveUp);
         answer();
@@ -98,14 +103,17 @@ export function createAcquires(kernel: Kernel): Acquires {
         run(transaction) {
           if (settled) return;
           if (kernel.writer.state === "full") transaction.claimWrite();
-          const known =
-            request.requestId === ""
-              ? undefined
-              : kernel.leases.ofRequest(request.namespace, request.workerId, request.requestId);
+          const known = requestId === "" ? undefined : kernel.leases.ofRequest(namespace, workerId, requestId);
           if (known !== undefined && !known.ending) {
             // Planned now: what is decided between now and then may not be durable when this is.
             const plan = planAssignment(known.entry.state, known.entry.undurable);
             return transaction.after(() => giveAgain(known, plan));
+          }
+          if (requestId !== "") {
+            // Asked again while it waits: as with streams, the newest call is the one that is listened to.
+            const earlier = byRequest.get(requestKey);
+            if (earlier !== giveUp) earlier?.();
+            byRequest.set(requestKey, giveUp);
           }
           // Decided again behind a failed commit, it is among them already.
           if (taker.group === undefined) kernel.takers.join(taker, request);

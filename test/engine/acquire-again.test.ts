@@ -24,3 +24,17 @@ test("an acquire that is asked again is answered, also while later steps of its 
   expect(answer).toMatchObject({ lease, journal: [{ stepKey: "a" }] });
   await Promise.all(steps);
 });
+
+test("an acquire that is asked again while it waits gets one lease, and the newest call gets it", async () => {
+  const rig = new EngineRig();
+  const request = { workerId: "w", requestId: "q", waitMs: 10_000 };
+  const first = rig.acquire(request);
+  await rig.settle();
+  const second = rig.acquire(request);
+  await rig.settle();
+  const runIds = [await rig.started(), await rig.started()];
+  await rig.settle();
+  expect(await first).toBeUndefined();
+  expect((await second)?.lease.runId).toBe(runIds[0]);
+  expect((await rig.run(runIds[1]!)).status).toBe("QUEUED");
+});

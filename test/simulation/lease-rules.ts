@@ -22,6 +22,8 @@ const promptMs = 1_000;
 
 export class LeaseRules {
   readonly #live = new Map<string, LiveLease>();
+  /** The lease that an acquire with this worker and request_id got. */
+  readonly #requests = new Map<string, string>();
   readonly #deliveries = new Map<string, number>();
   /** Leases that their holder asked to end, with how. */
   readonly #asked = new Set<string>();
@@ -54,10 +56,17 @@ export class LeaseRules {
     return this.#live.has(leaseId);
   }
 
-  granted(runId: string, { leaseId, instanceId = "" }: EventDetails["LeaseGranted"]): string | undefined {
+  granted(runId: string, detail: EventDetails["LeaseGranted"]): string | undefined {
+    const { leaseId, instanceId = "", workerId, requestId = "" } = detail;
     const deliveries = (this.#deliveries.get(runId) ?? 0) + 1;
     this.#deliveries.set(runId, deliveries);
     this.#live.set(leaseId, { runId, instanceId, grantedAtMs: this.#nowMs(), life: this.life, told: false });
+    if (requestId !== "") {
+      const request = `${workerId} ${requestId}`;
+      const other = this.#requests.get(request);
+      if (other !== undefined && this.#live.has(other)) return `I11 ${request} gets a second lease`;
+      this.#requests.set(request, leaseId);
+    }
     return deliveries > deliveriesMax ? `I9 grant ${deliveries} without progress` : undefined;
   }
 
