@@ -244,3 +244,21 @@ test("a worker without a stream learns of a cancel however long and large its le
   expect(notices.map(({ what }) => what.kind)).toEqual(["signal", "cancel"]);
   expect((await rig.engine.renewLease({ namespace: "default", lease, leaseTtlMs: 0 })).notices).toEqual(notices);
 });
+
+test("the more urgent run goes first, and one that has waited a minute longer for each step of priority", async () => {
+  const rig = new EngineRig();
+  const order: string[] = [];
+  const start = async (runId: string, priority: number) => rig.started({ runId, priority, workflow: `of ${priority}` });
+  await start("patient", 9);
+  await rig.advanceMs(10_000);
+  await start("usual", 5);
+  await start("urgent", 0);
+  await rig.advanceMs(9 * 60_000 - 5_000);
+  await start("urgent too late", 0);
+  for (let taken = 0; taken < 4; taken++) {
+    const got = await rig.acquire();
+    order.push(got!.lease.runId);
+    await rig.unary(got!.lease, { type: "CompleteRun", output: undefined });
+  }
+  expect(order).toEqual(["urgent", "usual", "patient", "urgent too late"]);
+});
