@@ -40,6 +40,7 @@ export class Checker {
   readonly effects = new Map<string, Set<string>>();
   /** When a beat that kept a lease was received. */
   readonly #renewedAtMs = new Map<string, number>();
+  readonly #entered = new Set<string>();
   #commitNo = 0;
   readonly #nowMs: () => number;
   readonly leases: LeaseRules;
@@ -77,6 +78,13 @@ export class Checker {
     const outputs = this.effects.get(key);
     if (outputs === undefined) this.effects.set(key, new Set([output]));
     else outputs.add(output);
+  }
+
+  /** An at-most-once step is entered: never again until the history says that its effect is given up. */
+  entered(runId: string, stepKey: string): void {
+    const key = `${runId} ${stepKey}`;
+    if (this.#entered.has(key)) throw this.violation(`I4 ${key} is at most once, and entered twice`);
+    this.#entered.add(key);
   }
 
   durable(batch: Batch): void {
@@ -169,6 +177,7 @@ export class Checker {
         break;
       }
       case "StepAttemptFailed":
+        this.#entered.delete(`${run.runId} ${event.stepKey}`);
         this.#due(event, event.detail.retryAtMs);
         break;
       case "StepFailed":

@@ -203,6 +203,7 @@ export class UnaryRun {
           retryPolicy,
         });
         if (started.kind === "refused") await this.#giveBack();
+        else if (once) checker.entered(this.#runId, key);
       }
       if (ms > 0) await this.#process.wait(ms);
       checker.stirred();

@@ -145,6 +145,7 @@ async function interpretOne(ctx: WorkflowContext, op: Op, hands: Hands): Promise
       return ctx.step(
         op.key,
         async () => {
+          hands.checker.entered(ctx.runId, op.key);
           await works(op.ms);
           hands.checker.stirred();
           return effect(op.key);
