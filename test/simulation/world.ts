@@ -34,7 +34,11 @@ export async function runWorld(
   { keepLines = false, image = "memory" }: { keepLines?: boolean; image?: ImageKind } = {},
 ): Promise<Outcome> {
   const world = new World(plan, keepLines, image);
+  // What nobody catches would end a real server or worker.
+  const died = (error: unknown): void => void world.checker.violation(`a process died: ${(error as Error).stack}`);
+  process.on("unhandledRejection", died);
   const failure = await world.run();
+  process.off("unhandledRejection", died);
   world.disk.remove();
   const { timeline, fired } = world;
   const { steps, nowMs: virtualMs, lines = [] } = timeline;

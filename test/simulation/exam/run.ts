@@ -1,6 +1,7 @@
 // npm run simulate:exam -- [--campaigns N] [--minutes M] [--only TEXT] [--json]
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
@@ -33,6 +34,7 @@ async function hunt(folder: string, first: number, seeds: number): Promise<Hunt>
   const script = join(folder, "test/simulation/exam/hunt.ts");
   const args = [script, first, seeds, Number(values.minutes) * 60].map(String);
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit") as Promise<[number | null]>;
   let last: Hunt = { seed: first, seconds: 0 };
   let stuck = false;
   const giveUp = (): void => {
@@ -46,7 +48,9 @@ async function hunt(folder: string, first: number, seeds: number): Promise<Hunt>
     watchdog = setTimeout(giveUp, seedMsMax);
   }
   clearTimeout(watchdog);
+  const [code] = await exited;
   if (stuck) return { ...last, seconds: last.seconds + seedMsMax / 1_000, failure: "the world does not end" };
+  if (code !== 0) throw new Error(`the hunter died with ${code} at seed ${last.seed}`);
   return last;
 }
 
