@@ -194,7 +194,7 @@ const drainedServer: Row = {
           await rig.serve();
           await rig.answered();
           const violations = exitCode === 0 ? [] : [`it ended with ${exitCode ?? signalCode}`];
-          if (ms > 15_000) violations.push(`it took ${Math.round(ms)} ms`);
+          if (ms > 10_000) violations.push(`it took ${Math.round(ms)} ms`);
           return { proof: exitCode !== null || signalCode !== null, violations };
         });
       }
