@@ -41,6 +41,7 @@ export function renewTable(): void {
     "# What was broken, how often, and what came of it",
     "",
     "Written by `npm run torture -- ROW` from `results/`. A trial whose fault did not fire counts as failed.",
+    "A row that ran on a branch names the commit there, and the one that it landed as, behind others.",
     "",
     "| Row | Fault | Trials | Fired | Result | Figures | Commit | Date |",
     "| --- | --- | ---: | ---: | --- | --- | --- | --- |",
