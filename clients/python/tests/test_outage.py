@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import grpc
@@ -64,6 +65,25 @@ async def test_result_and_watch_go_on_when_the_server_ends_and_comes_back(
             await result
         await watched
         assert seqs == [1, 2, 3, 4]
+
+
+async def test_close_ends_calls_on_their_way_and_leaves_nothing_behind(server: ServerProcess) -> None:
+    client = Client(server.url)
+    run = await client.start("nobody-works-on-it")
+    first = asyncio.Event()
+
+    async def watch() -> None:
+        async for _ in run.watch():
+            first.set()
+
+    waits = [asyncio.create_task(run.result()), asyncio.create_task(watch())]
+    await first.wait()
+    await client.close()
+    for wait in waits:
+        with pytest.raises(CallRefusedError) as refused:
+            await wait
+        assert refused.value.reason == "UNAVAILABLE"
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("everstep-io")] == []
 
 
 def waiting_client(monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode, failures: int) -> tuple[Client, list[float]]:

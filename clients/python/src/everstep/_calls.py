@@ -30,6 +30,17 @@ async def call_with_retry(call: Callable[[], Awaitable[Any]], closed: Callable[[
         attempt += 1
 
 
+async def answer_of(call: Awaitable[Any]) -> Any:
+    """For the user's task: a client that is closed cancels who waits on it, though nobody has cancelled that task."""
+    try:
+        return await call
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling() > 0:
+            raise
+        raise CallRefusedError("UNAVAILABLE", "the client was closed", {}) from None
+
+
 async def pause_before_repeat(
     error: grpc.aio.AioRpcError, failures: int, closed: Callable[[], bool], seconds_left: float | None = None
 ) -> None:

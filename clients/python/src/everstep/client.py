@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, overload
 import grpc.aio
 
 from . import _limits as limits
-from ._calls import call_with_retry
+from ._calls import answer_of, call_with_retry
 from ._connection import END_OF_STREAM, Connection
 from ._gen import run_service_pb2 as service
 from ._gen.event_pb2 import Event
@@ -100,7 +100,7 @@ class Client:
 
     async def _call(self, method: str, request: Any) -> Any:
         call = partial(self._call_once, method, request, limits.CALL_TIMEOUT)
-        return await self._io.run(call_with_retry(call, self._is_closed))
+        return await answer_of(self._io.run(call_with_retry(call, self._is_closed)))
 
     async def _call_once(self, method: str, request: Any, timeout: float) -> Any:
         """On the network thread."""
@@ -239,7 +239,7 @@ class Client:
             namespace=self._namespace, run_id=run_id, timeout_ms=math.ceil(seconds * 1_000)
         )
         call = self._call_once("WaitRun", request, seconds + limits.WAIT_OVERDUE)
-        return self._info(await self._io.run(call))
+        return self._info(await answer_of(self._io.run(call)))
 
     async def signal(self, run_id: str, name: str, payload: Any = None, *, request_id: str | None = None) -> int:
         """Sends a message to an open run; returns its number."""
@@ -309,7 +309,7 @@ class Client:
 
             call = await self._io.run(open())
             try:
-                while (message := await self._io.run(_read(call))) is not END_OF_STREAM:
+                while (message := await answer_of(self._io.run(_read(call)))) is not END_OF_STREAM:
                     outage.ended()
                     for event in message.events:
                         after_seq = event.seq
@@ -318,7 +318,8 @@ class Client:
             except grpc.aio.AioRpcError as error:
                 failure = error
             finally:
-                await self._io.run(_abandon(call))
+                if not self._closed:  # else it has ended with its channel, and the network thread may be gone
+                    await self._io.run(_abandon(call))
             await outage.outlast(failure)
 
     def _info(self, response: Any) -> RunInfo:
