@@ -27,7 +27,7 @@ func TestResultAndWatchGoOnWhenTheServerIsKilledOrStoppedAndComesBack(t *testing
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := servertest.Options{File: filepath.Join(t.TempDir(), "runs.db")}
+			options := servertest.Options{File: filepath.Join(t.TempDir(), "runs.db"), Listen: servertest.SteadyAddress(t)}
 			server := servertest.New(t, options)
 			var pauses atomic.Int32
 			client := newOutageClient(t, server.URL, &pauses)
@@ -56,7 +56,6 @@ func TestResultAndWatchGoOnWhenTheServerIsKilledOrStoppedAndComesBack(t *testing
 			end(server)
 			pauses.Store(0)
 			eventually(t, func() bool { return pauses.Load() >= 2*manyPauses })
-			options.Listen = server.Listen()
 			servertest.New(t, options)
 			// Another client steers: the connection of the first one pauses, too.
 			other := newOutageClient(t, server.URL, &pauses).Handle(run.RunID)

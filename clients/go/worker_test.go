@@ -412,7 +412,9 @@ func TestACutStreamHandlersLiveOnAndNothingRunsTwice(t *testing.T) {
 }
 
 func TestAKilledServerHandlersLiveOnUnderTheirLeases(t *testing.T) {
-	options := servertest.Options{File: filepath.Join(t.TempDir(), "runs.db"), LeaseTTL: "10s"}
+	options := servertest.Options{
+		File: filepath.Join(t.TempDir(), "runs.db"), LeaseTTL: "10s", Listen: servertest.SteadyAddress(t),
+	}
 	r := newRig(t, options)
 	var made calls
 	r.worker(everstep.WorkerOptions{Capacity: 20}, steady(&made, 12, 50*time.Millisecond))
@@ -422,7 +424,6 @@ func TestAKilledServerHandlersLiveOnUnderTheirLeases(t *testing.T) {
 	}
 	until(t, func() bool { return r.get(runs[0]).StepsCompleted > 2 })
 	r.server.Kill()
-	options.Listen = r.server.Listen()
 	servertest.New(t, options)
 	for _, run := range runs {
 		if sum := result[int](r, run); sum != 66 {

@@ -10,6 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { CallRefusedError, Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { ServerProcess } from "../support/server-process.ts";
+import { steadyAddress } from "../support/steady-address.ts";
 import { DriverProcess } from "../wire/driver-process.ts";
 import { type Driver, root } from "../wire/languages.ts";
 import { Transcript } from "../wire/transcript.ts";
@@ -75,7 +76,7 @@ class Fleet {
   async work(): Promise<FleetReport> {
     const { runs, drivers, workerKills, serverKills } = this.#options;
     const startedAtMs = performance.now();
-    await this.#startServer("127.0.0.1:0");
+    await this.#startServer(await steadyAddress());
     this.#client = new Client({ address: this.#url });
     for (const driver of drivers) for (let n = 0; n < workersPerLanguage; n += 1) this.#startWorker(driver);
     const lanes = Array.from({ length: openMax }, (_, lane) => this.#lane(lane));

@@ -8,6 +8,7 @@ import { callAttemptsMax } from "../../clients/typescript/src/limits.ts";
 import { RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { ServerProcess } from "../support/server-process.ts";
+import { steadyAddress } from "../support/steady-address.ts";
 import { until } from "./cluster.ts";
 import { turns, VirtualClock } from "./peer.ts";
 
@@ -30,7 +31,7 @@ describe("a real server that is killed and comes back on its file", () => {
     const folder = mkdtempSync(join(tmpdir(), "everstep-outage-"));
     closers.push(() => rmSync(folder, { recursive: true, force: true }));
     const db = join(folder, "everstep.db");
-    let server = await ServerProcess.start({ db });
+    let server = await ServerProcess.start({ db, listen: await steadyAddress() });
     closers.push(() => server.signal("SIGKILL"));
     let pauses = 0;
     const random = (): number => {

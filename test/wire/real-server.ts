@@ -7,6 +7,7 @@ import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { SessionRequestSchema, WorkerFrameSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { createEngine, createServer } from "../../src/index.ts";
 import { ServerProcess } from "../support/server-process.ts";
+import { steadyAddress } from "../support/steady-address.ts";
 import { CutProxy, type PassedFrame } from "../stream/cut-proxy.ts";
 import { holdsLike } from "./like.ts";
 import type { Like, RealScenario } from "./scenario.ts";
@@ -28,7 +29,7 @@ export class RealServer {
 
   static async start(scenario: RealScenario): Promise<RealServer> {
     const server = new RealServer(scenario);
-    if (scenario.server === "process") await server.#startProcess("127.0.0.1:0");
+    if (scenario.server === "process") await server.#startProcess(await steadyAddress());
     else await server.#embed();
     server.address = server.url;
     if (scenario.cutAfter !== undefined) {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_process import ServerProcess, find_server
+from tests.server_process import ServerProcess, find_server, steady_address
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -34,6 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server of the test's own, to be stopped and killed."""
     find_server()
-    process = ServerProcess(tmp_path / "runs.db", lease_ttl="120s")
+    process = ServerProcess(tmp_path / "runs.db", lease_ttl="120s", listen=steady_address())
     yield process
     process.kill()

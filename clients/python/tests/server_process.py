@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -31,6 +34,16 @@ def find_server() -> None:
 def _node() -> str | None:
     own = _ROOT / "node_modules" / ".bin" / "node"
     return str(own) if own.exists() else shutil.which("node")
+
+
+def steady_address() -> str:
+    """For a server that comes back to it: below the ports that systems give to whoever asks for any, so that none of
+    those takes its place while it is away."""
+    while True:
+        address = ("127.0.0.1", random.randint(20_000, 29_999))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(address)
+            return f"{address[0]}:{address[1]}"
 
 
 class ServerProcess:
