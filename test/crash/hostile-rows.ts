@@ -16,8 +16,8 @@ const attackMs = 2_000;
 const calmMs = 1_000;
 /** What the client beside it may have to wait, and the server may hold more, while it is attacked. */
 const attackedMsMax = 1_000;
-/** Twice the memory of a session: answers that nobody reads are let go a moment after their connection. */
-const grownMiBMax = 2 * 128;
+/** Some thousand answers that nobody reads, and what the collector has not yet taken of those before them. */
+const grownMiBMax = 320;
 
 function rssMiB(rig: Rig): number {
   const status = readFileSync(`/proc/${rig.server.child.pid}/status`, "utf8");

@@ -52,6 +52,7 @@ export function startThread(
   const open = new Map<number, Question>();
   const waiting: { request: ThreadRequest; transfer: ArrayBuffer[] }[] = [];
   let asked = 0;
+  let scheduled = false;
   let lastId = 0;
   let ended = false;
   // Not the flags of the parent, which may belong to a test runner or a debugger.
@@ -67,13 +68,22 @@ export function startThread(
     const question = open.get(reply.id);
     open.delete(reply.id);
     asked -= 1;
-    ask();
+    if (waiting.length > 0) askSoon();
     if ("error" in reply) question?.reject(options.toError(reply));
     else question?.resolve(reply.value as never);
   });
   worker.on("error", (error) => die(`${name} failed: ${String(error)}`));
   worker.on("exit", (code) => die(`${name} ended with code ${code}`));
 
+  /** Not at once: a port hands over up to a thousand messages in one turn, and each answer would bring on the next. */
+  function askSoon(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      ask();
+    });
+  }
   function ask(): void {
     while (asked < threadCallsMax) {
       const next = waiting.shift();
