@@ -328,7 +328,8 @@ type StepStart struct {
 	Attempt int32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// True: the start is durable before the function runs, and a run that is lost inside is PAUSED (UNCERTAIN_EFFECT).
 	AtMostOnce bool `protobuf:"varint,3,opt,name=at_most_once,json=atMostOnce,proto3" json:"at_most_once,omitempty"`
-	// Server-side bound for the attempt in milliseconds; 0 means none.
+	// Server-side bound for the attempt in milliseconds, counted from its start under the live lease: a lease that is lost
+	// is no attempt, and the next worker's start counts anew. 0 means none.
 	TimeoutMs int64 `protobuf:"varint,4,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	// What the function is called with, when the worker wants it recorded.
 	Input *Payload `protobuf:"bytes,5,opt,name=input,proto3" json:"input,omitempty"`

@@ -39,8 +39,8 @@ const (
 //
 // LeaseService offers the changes of a session as single calls: for `buf curl`, proxies and simple workers. The same
 // decisions and errors as on the stream. op_id may be left out (0): then order is not checked and a repeat is
-// recognised by its content. Every write answers with the notices that the run got since the lease was granted, so
-// that a unary worker learns of a cancel.
+// recognised by its content. Every write answers with the notices that the run got since the lease was granted (of a
+// long history those among the last 1,000 events), so that a unary worker learns of a cancel.
 type LeaseServiceClient interface {
 	// AcquireLease grants the most urgent available run of the named workflows, or waits for one.
 	AcquireLease(ctx context.Context, in *AcquireLeaseRequest, opts ...grpc.CallOption) (*AcquireLeaseResponse, error)
@@ -202,8 +202,8 @@ func (c *leaseServiceClient) FailRun(ctx context.Context, in *FailRunRequest, op
 //
 // LeaseService offers the changes of a session as single calls: for `buf curl`, proxies and simple workers. The same
 // decisions and errors as on the stream. op_id may be left out (0): then order is not checked and a repeat is
-// recognised by its content. Every write answers with the notices that the run got since the lease was granted, so
-// that a unary worker learns of a cancel.
+// recognised by its content. Every write answers with the notices that the run got since the lease was granted (of a
+// long history those among the last 1,000 events), so that a unary worker learns of a cancel.
 type LeaseServiceServer interface {
 	// AcquireLease grants the most urgent available run of the named workflows, or waits for one.
 	AcquireLease(context.Context, *AcquireLeaseRequest) (*AcquireLeaseResponse, error)

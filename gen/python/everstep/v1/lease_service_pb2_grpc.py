@@ -28,8 +28,8 @@ if _version_not_supported:
 class LeaseServiceStub(object):
     """LeaseService offers the changes of a session as single calls: for `buf curl`, proxies and simple workers. The same
     decisions and errors as on the stream. op_id may be left out (0): then order is not checked and a repeat is
-    recognised by its content. Every write answers with the notices that the run got since the lease was granted, so
-    that a unary worker learns of a cancel.
+    recognised by its content. Every write answers with the notices that the run got since the lease was granted (of a
+    long history those among the last 1,000 events), so that a unary worker learns of a cancel.
     """
 
     def __init__(self, channel):
@@ -103,8 +103,8 @@ class LeaseServiceStub(object):
 class LeaseServiceServicer(object):
     """LeaseService offers the changes of a session as single calls: for `buf curl`, proxies and simple workers. The same
     decisions and errors as on the stream. op_id may be left out (0): then order is not checked and a repeat is
-    recognised by its content. Every write answers with the notices that the run got since the lease was granted, so
-    that a unary worker learns of a cancel.
+    recognised by its content. Every write answers with the notices that the run got since the lease was granted (of a
+    long history those among the last 1,000 events), so that a unary worker learns of a cancel.
     """
 
     def AcquireLease(self, request, context):
@@ -265,8 +265,8 @@ def add_LeaseServiceServicer_to_server(servicer, server):
 class LeaseService(object):
     """LeaseService offers the changes of a session as single calls: for `buf curl`, proxies and simple workers. The same
     decisions and errors as on the stream. op_id may be left out (0): then order is not checked and a repeat is
-    recognised by its content. Every write answers with the notices that the run got since the lease was granted, so
-    that a unary worker learns of a cancel.
+    recognised by its content. Every write answers with the notices that the run got since the lease was granted (of a
+    long history those among the last 1,000 events), so that a unary worker learns of a cancel.
     """
 
     @staticmethod

@@ -197,7 +197,8 @@ export type StepStart = Message<"everstep.v1.StepStart"> & {
   atMostOnce: boolean;
 
   /**
-   * Server-side bound for the attempt in milliseconds; 0 means none.
+   * Server-side bound for the attempt in milliseconds, counted from its start under the live lease: a lease that is lost
+   * is no attempt, and the next worker's start counts anew. 0 means none.
    *
    * @generated from field: int64 timeout_ms = 4;
    */

@@ -195,7 +195,8 @@ export const ErrorReason = {
   UNAUTHENTICATED: 24,
 
   /**
-   * The session is unknown or was superseded: say Hello anew (FAILED_PRECONDITION).
+   * The session is unknown or was superseded: say Hello anew (FAILED_PRECONDITION). Not given by this version, whose
+   * streams end with a GoAway instead.
    *
    * @generated from enum value: ERROR_REASON_SESSION_UNKNOWN = 25;
    */
@@ -237,7 +238,7 @@ export const ErrorReason = {
   BAD_PAGE_TOKEN: 30,
 
   /**
-   * The same request_id was used with other content (ABORTED).
+   * The same request_id was used with other content (ABORTED). Not given by this version: the first content stands.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_CONFLICT = 31;
    */

@@ -1017,8 +1017,8 @@ export const FailRunResponseSchema: GenMessage<FailRunResponse> = /*@__PURE__*/
 /**
  * LeaseService offers the changes of a session as single calls: for `buf curl`, proxies and simple workers. The same
  * decisions and errors as on the stream. op_id may be left out (0): then order is not checked and a repeat is
- * recognised by its content. Every write answers with the notices that the run got since the lease was granted, so
- * that a unary worker learns of a cancel.
+ * recognised by its content. Every write answers with the notices that the run got since the lease was granted (of a
+ * long history those among the last 1,000 events), so that a unary worker learns of a cancel.
  *
  * @generated from service everstep.v1.LeaseService
  */
