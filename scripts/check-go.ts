@@ -1,8 +1,8 @@
 // The Go SDK and the Go programs of this checkout: format and vet; and the SDK's tests with the race detector, which start
 // servers of this checkout. Without Go all of it is skipped, and that is said; with CI=true it fails.
-import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { collect } from "./collect.ts";
 
 export interface Outcome {
   readonly passed: number;
@@ -11,20 +11,20 @@ export interface Outcome {
 
 const ci = process.env.CI === "true";
 
-export function checkGo(root: string): Outcome {
-  const goroot = run(root, ["go", "env", "GOROOT"]);
+export async function checkGo(root: string): Promise<Outcome> {
+  const goroot = await collect(root, ["go", "env", "GOROOT"]);
   if (goroot.status !== 0) return missing("no go here");
   // Peers are not ours to check: vetting one would fetch all that it is made of.
   const modules = globSync("{clients,bench,examples,test}/**/go.mod", { cwd: root, exclude: ["bench/peers/**"] })
     .map(dirname)
     .sort();
-  const gofmt = run(root, [join(goroot.stdout.trim(), "bin", "gofmt"), "-l", ...modules]);
+  const gofmt = await collect(root, [join(goroot.stdout.trim(), "bin", "gofmt"), "-l", ...modules]);
   const outcomes = [part("go format", gofmt.status === 0 && gofmt.stdout === "", gofmt.stdout + gofmt.stderr)];
   for (const module of modules) {
-    const vet = run(join(root, module), ["go", "vet", "./..."], { CGO_ENABLED: "0" });
+    const vet = await collect(join(root, module), ["go", "vet", "./..."], { CGO_ENABLED: "0" });
     outcomes.push(part(`go vet ${module}`, vet.status === 0, vet.stdout + vet.stderr));
   }
-  outcomes.push(tests(join(root, "clients", "go")));
+  outcomes.push(await tests(join(root, "clients", "go")));
   return {
     passed: outcomes.reduce((sum, outcome) => sum + outcome.passed, 0),
     failed: outcomes.reduce((sum, outcome) => sum + outcome.failed, 0),
@@ -32,13 +32,13 @@ export function checkGo(root: string): Outcome {
 }
 
 /** The race detector needs a C compiler; a machine that has only Go runs the tests without it. */
-function tests(folder: string): Outcome {
-  const races = run(folder, ["go", "env", "CGO_ENABLED"]).stdout.trim() === "1";
+async function tests(folder: string): Promise<Outcome> {
+  const races = (await collect(folder, ["go", "env", "CGO_ENABLED"])).stdout.trim() === "1";
   if (!races && ci) return part("go test", false, "CI=true, and no C compiler for the race detector\n");
   if (!races) console.log("-- go test: WITHOUT the race detector, which needs a C compiler");
   const command = ["go", "test", ...(races ? ["-race"] : []), "-count=1", "-json", "./..."];
   console.log(`-- go test: ${command.join(" ")}`);
-  const { status, stdout, stderr, seconds } = run(folder, command);
+  const { status, stdout, stderr, seconds } = await collect(folder, command);
   const { passed, failed, skipped, text } = readEvents(stdout);
   process.stdout.write(skipped);
   const broken = status === 0 || failed > 0 ? failed : 1; // what does not compile has no tests that fail
@@ -84,16 +84,4 @@ function part(name: string, ok: boolean, text: string): Outcome {
 function missing(why: string): Outcome {
   console.log(`-- go: ${ci ? "FAILED, CI=true and" : "SKIPPED,"} ${why}`);
   return { passed: 0, failed: ci ? 1 : 0 };
-}
-
-function run(cwd: string, command: string[], environment: NodeJS.ProcessEnv = {}) {
-  const startedAt = performance.now();
-  const result = spawnSync(command[0]!, command.slice(1), {
-    cwd,
-    encoding: "utf8",
-    maxBuffer: 512 * 1024 * 1024,
-    env: { ...process.env, ...environment },
-  });
-  const seconds = (performance.now() - startedAt) / 1_000;
-  return { status: result.status, stdout: result.stdout ?? "", stderr: result.stderr ?? "", seconds };
 }

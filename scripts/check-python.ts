@@ -1,20 +1,20 @@
 // The Python SDK's own checks: ruff, mypy and pytest, in a virtual environment that is made here.
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { hasPython, pythonEnvironment } from "./python-environment.ts";
+import type { Outcome } from "./check-go.ts";
+import { collect } from "./collect.ts";
+import { hasPython } from "./python-environment.ts";
 
-export function checkPython(root: string): { passed: number; failed: number } {
+export async function checkPython(root: string): Promise<Outcome> {
   if (!hasPython()) {
     console.log("-- python: SKIPPED, no python3 of 3.11 or newer is installed");
     return { passed: 0, failed: process.env.CI === "true" ? 1 : 0 };
   }
-  let python: string;
-  try {
-    python = pythonEnvironment(root);
-  } catch (error) {
-    console.log(`-- python: FAILED, its environment cannot be made: ${(error as Error).message}`);
+  const environment = await collect(root, [process.execPath, "scripts/python-environment.ts"]);
+  if (environment.status !== 0) {
+    console.log(`-- python: FAILED, its environment cannot be made: ${environment.stderr}`);
     return { passed: 0, failed: 1 };
   }
+  const python = environment.stdout.trim();
   const outcome = { passed: 0, failed: 0 };
   const parts: [string, string[]][] = [
     ["format", ["ruff", "format", "--check", "."]],
@@ -23,13 +23,9 @@ export function checkPython(root: string): { passed: number; failed: number } {
     ["tests", ["pytest"]],
   ];
   for (const [name, args] of parts) {
-    const startedAt = performance.now();
-    const { status, stdout, stderr } = spawnSync(python, ["-m", ...args], {
-      cwd: join(root, "clients", "python"),
-      encoding: "utf8",
-    });
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    console.log(`-- python ${name}: ${status === 0 ? "ok" : "FAILED"} in ${seconds} s`);
+    const folder = join(root, "clients", "python");
+    const { status, stdout, stderr, seconds } = await collect(folder, [python, "-m", ...args]);
+    console.log(`-- python ${name}: ${status === 0 ? "ok" : "FAILED"} in ${seconds.toFixed(1)} s`);
     if (status !== 0) console.log(stdout + stderr);
     const count = (word: string): number => Number(new RegExp(`(\\d+) ${word}`).exec(stdout)?.[1] ?? 0);
     if (name === "tests" && count("skipped") > 0) console.log(`-- python tests: ${count("skipped")} SKIPPED`);

@@ -235,6 +235,7 @@ function keepUndurable(entry: RunEntry, event: RunEvent, commitNo: number): void
 }
 
 function hasStepTimeout(deadlines: ReadonlyMap<string, number>): boolean {
+  if (deadlines.size === 0) return false;
   for (const key of deadlines.keys()) if (key.startsWith("stepTimeout ")) return true;
   return false;
 }
