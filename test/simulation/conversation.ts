@@ -25,8 +25,15 @@ export class Conversation {
   #instanceId = "";
   #welcome = false;
   #over = false;
-  /** The oldest beat that was not answered: what it holds and when it came. */
-  #beat: { readonly beatSeq: bigint; readonly atMs: number; readonly held: readonly string[] } | undefined;
+  /** The oldest beat that was not answered: when it came, what it holds, and what of that had ended by then. */
+  #beat:
+    | {
+        readonly beatSeq: bigint;
+        readonly atMs: number;
+        readonly held: readonly string[];
+        readonly ended: readonly string[];
+      }
+    | undefined;
 
   constructor(checker: Checker, timeline: Timeline) {
     this.#checker = checker;
@@ -90,7 +97,9 @@ export class Conversation {
         );
       }
     }
-    if (waited === undefined || this.#welcome) this.#beat = { beatSeq, atMs: nowMs, held };
+    if (waited !== undefined && !this.#welcome) return;
+    const ended = held.filter((lease) => !this.#checker.leases.isLive(lease));
+    this.#beat = { beatSeq, atMs: nowMs, held, ended };
   }
 
   told({ frame }: ServerFrame): void {
@@ -114,10 +123,12 @@ export class Conversation {
         if (beat === undefined || beat.beatSeq !== frame.value.beatSeq) break;
         this.#beat = undefined;
         const lost = new Set(frame.value.lost.map(({ leaseId }) => hex(leaseId)));
+        for (const lease of beat.ended) {
+          if (!lost.has(lease)) throw checker.violation(`I5 a beat keeps ${lease}, which had ended`);
+        }
         for (const lease of beat.held) {
           // What waited for the network says what was true when it was written.
           if (lost.has(lease) || beat.atMs !== this.#timeline.nowMs) continue;
-          if (!checker.leases.isLive(lease)) throw checker.violation(`I5 a beat keeps ${lease}, which has ended`);
           checker.renewed(lease, beat.atMs);
         }
       }
