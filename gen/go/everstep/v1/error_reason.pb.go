@@ -76,8 +76,8 @@ const (
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 23
 	// The API key is missing or wrong (UNAUTHENTICATED).
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 24
-	// The session is unknown or was superseded: say Hello anew (FAILED_PRECONDITION). Not given by this version, whose
-	// streams end with a GoAway instead.
+	// The session is unknown or was superseded: say Hello anew. Not given by this version, whose streams end with a GoAway
+	// instead (FAILED_PRECONDITION).
 	ErrorReason_ERROR_REASON_SESSION_UNKNOWN ErrorReason = 25
 	// A frame other than Hello came first, Hello came twice or too late, or a frame breaks the protocol (INVALID_ARGUMENT).
 	ErrorReason_ERROR_REASON_PROTOCOL ErrorReason = 26
@@ -89,7 +89,7 @@ const (
 	ErrorReason_ERROR_REASON_CORRUPT_HISTORY ErrorReason = 29
 	// A page token or cursor is not one of ours (INVALID_ARGUMENT).
 	ErrorReason_ERROR_REASON_BAD_PAGE_TOKEN ErrorReason = 30
-	// The same request_id was used with other content (ABORTED). Not given by this version: the first content stands.
+	// The same request_id was used with other content; not given by this version: the first content stands (ABORTED).
 	ErrorReason_ERROR_REASON_REQUEST_CONFLICT ErrorReason = 31
 )
 

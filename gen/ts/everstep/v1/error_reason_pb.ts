@@ -195,8 +195,8 @@ export const ErrorReason = {
   UNAUTHENTICATED: 24,
 
   /**
-   * The session is unknown or was superseded: say Hello anew (FAILED_PRECONDITION). Not given by this version, whose
-   * streams end with a GoAway instead.
+   * The session is unknown or was superseded: say Hello anew. Not given by this version, whose streams end with a GoAway
+   * instead (FAILED_PRECONDITION).
    *
    * @generated from enum value: ERROR_REASON_SESSION_UNKNOWN = 25;
    */
@@ -238,7 +238,7 @@ export const ErrorReason = {
   BAD_PAGE_TOKEN: 30,
 
   /**
-   * The same request_id was used with other content (ABORTED). Not given by this version: the first content stands.
+   * The same request_id was used with other content; not given by this version: the first content stands (ABORTED).
    *
    * @generated from enum value: ERROR_REASON_REQUEST_CONFLICT = 31;
    */
