@@ -63,6 +63,11 @@ export function refuse(
   };
 }
 
+/** What everybody is told once the server goes. */
+export function shuttingDown(): Refusal {
+  return refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 });
+}
+
 const retryableReasons: ReadonlySet<ErrorReason> = new Set([
   "BUSY",
   "DISK_FULL",

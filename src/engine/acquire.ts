@@ -5,7 +5,7 @@ import type { AcquireRequest } from "./api.ts";
 import { type GrantPlan, giveAssignment, planAssignment } from "./assignment.ts";
 import type { Assignment, JournalEntry, Notice } from "./frames.ts";
 import type { Kernel } from "./kernel.ts";
-import type { LiveLease } from "./leases.ts";
+import { type LiveLease, requestKeyOf } from "./leases.ts";
 import type { Group, Taker } from "./takers.ts";
 
 // AcquireLease: a taker with room for one, matched like every session. It stays among the takers until it got a run,
@@ -66,7 +66,7 @@ export function createAcquires(kernel: Kernel): Acquires {
       throw new EngineError(refuse("BUSY", `${waitersMax} acquires are waiting`, { retryAfterMs: 1_000 }));
     }
     const { namespace, workerId, requestId } = request;
-    const requestKey = `${namespace}\u0000${workerId}\u0000${requestId}`;
+    const requestKey = requestKeyOf(namespace, workerId, requestId);
     return new Promise((resolve, reject) => {
       let settled = false;
       let cancelAlarm: (() => void) | undefined;

@@ -1,4 +1,4 @@
-import { EngineError, refuse } from "../core/errors.ts";
+import { EngineError, shuttingDown } from "../core/errors.ts";
 import * as limits from "../limits.ts";
 import type { Store } from "../store/store.ts";
 import { createAcquires } from "./acquire.ts";
@@ -168,7 +168,7 @@ export function createEngineOn(options: EngineOptions): Engine {
 
   function admit(): void {
     if (stopping || kernel.writer.state === "stopped") {
-      throw new EngineError(refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 }));
+      throw new EngineError(shuttingDown());
     }
   }
   async function commanded(

@@ -61,13 +61,16 @@ export interface Leases {
   readonly size: number;
 }
 
+/** What an acquire is known by when it is asked again. */
+export function requestKeyOf(namespace: string, workerId: string, requestId: string): string {
+  return `${namespace}\u0000${workerId}\u0000${requestId}`;
+}
+
 export function createLeases(): Leases {
   const byId = new Map<string, LiveLease>();
   const byRun = new Map<number, LiveLease>();
   const byInstance = new Map<string, Set<LiveLease>>();
   const byRequest = new Map<string, LiveLease>();
-  const requestKey = (namespace: string, workerId: string, requestId: string) =>
-    `${namespace}\u0000${workerId}\u0000${requestId}`;
   const none: ReadonlySet<LiveLease> = new Set();
   return {
     get: (leaseId) => byId.get(leaseId),
@@ -77,7 +80,7 @@ export function createLeases(): Leases {
       byRun.set(lease.entry.state.runNo, lease);
       const { lease: state } = lease.entry.state;
       if (state !== undefined && state.requestId !== "") {
-        lease.requestKey = requestKey(lease.namespace, state.workerId, state.requestId);
+        lease.requestKey = requestKeyOf(lease.namespace, state.workerId, state.requestId);
         byRequest.set(lease.requestKey, lease);
       }
       if (lease.instanceId === "") return;
@@ -99,7 +102,7 @@ export function createLeases(): Leases {
     },
     all: () => byId.values(),
     ofInstance: (instanceId) => byInstance.get(instanceId) ?? none,
-    ofRequest: (namespace, workerId, requestId) => byRequest.get(requestKey(namespace, workerId, requestId)),
+    ofRequest: (namespace, workerId, requestId) => byRequest.get(requestKeyOf(namespace, workerId, requestId)),
     clear() {
       byId.clear();
       byRequest.clear();

@@ -1,4 +1,4 @@
-import { EngineError, refuse } from "../core/errors.ts";
+import { EngineError, refuse, shuttingDown } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import { finalStatuses } from "../core/state.ts";
 import { pageBytesMax, pageSizeMax, waitersMax, watchKeepAliveMs } from "../limits.ts";
@@ -43,8 +43,7 @@ function createBell(kernel: Kernel, signal: AbortSignal) {
 }
 
 function refuseWhenDraining(kernel: Kernel): void {
-  if (!kernel.draining()) return;
-  throw new EngineError(refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 }));
+  if (kernel.draining()) throw new EngineError(shuttingDown());
 }
 
 function claimWaiter(kernel: Kernel): void {

@@ -1,4 +1,4 @@
-import { EngineError, type Refusal, refuse } from "../core/errors.ts";
+import { EngineError, type Refusal, refuse, shuttingDown } from "../core/errors.ts";
 import type { Batch, CommitOutcome, Store } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
 import type { Log } from "./telemetry.ts";
@@ -306,12 +306,9 @@ export function createWriter(options: {
     state = "stopped";
     const refused = [...open.works, ...takeMailbox()];
     hooks.fatal(message);
-    for (const work of refused) work.refuse(stopped());
+    for (const work of refused) work.refuse(shuttingDown());
     inFlight = undefined;
     settleIdlers();
-  }
-  function stopped(): Refusal {
-    return refuse("SHUTTING_DOWN", "the server is stopping", { retryAfterMs: 1_000 });
   }
 
   function probeLater(): void {
@@ -341,7 +338,7 @@ export function createWriter(options: {
 
   return {
     submit(work) {
-      if (state === "stopped") return work.refuse(stopped());
+      if (state === "stopped") return work.refuse(shuttingDown());
       if (mailbox.length - mailboxFrom >= limits.mailboxLengthMax) {
         work.refuse(refuse("BUSY", `${limits.mailboxLengthMax} commands are waiting`, { retryAfterMs: 100 }));
         return;
