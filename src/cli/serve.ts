@@ -6,7 +6,7 @@ import { createEngine, createServer } from "../index.ts";
 import { leaseTtlMsDefault, leaseTtlMsMax, leaseTtlMsMin, payloadBytesMax } from "../limits.ts";
 import { parseDuration, parseInteger, parseListen } from "./duration.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
-import { keepHeapSmall } from "./heap.ts";
+import { tuneHeap } from "./heap.ts";
 import { printLine, printNote } from "./output.ts";
 import { addSeedFlags, applySeedFlags } from "./seed-flags.ts";
 
@@ -79,7 +79,7 @@ async function serve(given: ServeOptions, command: Command, dev = false): Promis
     options.tlsCert === undefined || options.tlsKey === undefined
       ? undefined
       : { cert: readFileSync(options.tlsCert, "utf8"), key: readFileSync(options.tlsKey, "utf8") };
-  keepHeapSmall();
+  tuneHeap();
   const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
   const engine = await createEngine({
     path: options.db,
