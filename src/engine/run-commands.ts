@@ -17,12 +17,18 @@ import type { Transaction } from "./writer.ts";
 // What callers and operators ask of runs. Each is one piece of work: judged and recorded in the writer's order,
 // answered when durable. Uniqueness of run ids and run keys is judged here, because core sees one run at a time.
 
+interface ChosenId {
+  readonly runId: string;
+  /** Made for this call: no run has it, and the file is not asked. Its unique index would refuse a second one. */
+  readonly unheard: boolean;
+}
+
 /** Without an id from the caller, the same (namespace, request_id) gives the same run; without both, every call a new one. */
-function chooseRunId(request: StartRequest): string {
-  if (request.runId !== "") return request.runId;
-  if (request.requestId === "") return uuidv7();
+function chooseRunId(request: StartRequest): ChosenId {
+  if (request.runId !== "") return { runId: request.runId, unheard: false };
+  if (request.requestId === "") return { runId: uuidv7(), unheard: true };
   const digest = createHash("sha256").update(`${request.namespace}\u0000${request.requestId}`).digest("hex");
-  return `r-${digest.slice(0, 32)}`;
+  return { runId: `r-${digest.slice(0, 32)}`, unheard: false };
 }
 
 /** `bytes` is the payload that it carries while it waits. */
@@ -40,19 +46,20 @@ export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T, 
 }
 
 export function startRuns(kernel: Kernel, requests: readonly StartRequest[]): Promise<StartOutcome[]> {
-  const named = requests.map((request) => ({ request, runId: chooseRunId(request) }));
+  const named = requests.map((request) => ({ request, id: chooseRunId(request) }));
   let bytes = 0;
   for (const { input } of requests) bytes += payloadBytes(input);
   return submit(
     kernel,
-    (transaction) => named.map(({ request, runId }) => startOne(kernel, transaction, request, runId)),
+    (transaction) => named.map(({ request, id }) => startOne(kernel, transaction, request, id)),
     bytes,
   );
 }
 
-function startOne(kernel: Kernel, transaction: Transaction, request: StartRequest, runId: string): StartOutcome {
+function startOne(kernel: Kernel, transaction: Transaction, request: StartRequest, id: ChosenId): StartOutcome {
   const { namespace, workflow, runKey } = request;
-  const existing = kernel.runs.find(namespace, runId);
+  const { runId } = id;
+  const existing = id.unheard ? undefined : kernel.runs.find(namespace, runId);
   if (existing !== undefined) {
     const { state } = existing;
     if (request.requestId !== "" && state.requestId === request.requestId) {
@@ -93,7 +100,7 @@ export function signalWithStart(
     kernel,
     (transaction) => {
       const { namespace, workflow, runKey } = request;
-      let entry = kernel.runs.find(namespace, chosen);
+      let entry = chosen.unheard ? undefined : kernel.runs.find(namespace, chosen.runId);
       if (entry === undefined && runKey !== "") entry = kernel.runKeys.holder(namespace, workflow, runKey);
       let started = false;
       if (entry === undefined) {
