@@ -19,10 +19,13 @@ export const batchEventsMax = 8_192;
 export const batchBytesMax = 16 * MiB;
 
 /** Commands worth a commit of their own while as many again are decided: fewer cost more in syncs than they gain. */
-export const headStartWorksMin = 32;
+export const headStartCommandsMin = 32;
 
 /** A disk whose last commit took longer gets few large commits instead: there a sync costs more than deciding. */
 export const quickCommitMs = 10;
+
+/** What a commit may take longer for each of its events: writing a row takes half of it. */
+export const quickEventMs = 0.03;
 
 /** Due deadlines taken into one commit: a storm of timers must not hold up the commands of workers. */
 export const batchDeadlinesMax = 1_024;

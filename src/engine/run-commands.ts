@@ -31,11 +31,12 @@ function chooseRunId(request: StartRequest): ChosenId {
   return { runId: `r-${digest.slice(0, 32)}`, unheard: false };
 }
 
-/** `bytes` is the payload that it carries while it waits. */
-export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T, bytes = 0): Promise<T> {
+/** `bytes` is the payload that it carries while it waits, `commands` what it counts for. */
+export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T, bytes = 0, commands = 1): Promise<T> {
   return new Promise((resolve, reject) => {
     kernel.writer.submit({
       bytes,
+      commands,
       run(transaction) {
         const answer = run(transaction);
         transaction.after(() => resolve(answer));
@@ -53,6 +54,7 @@ export function startRuns(kernel: Kernel, requests: readonly StartRequest[]): Pr
     kernel,
     (transaction) => named.map(({ request, id }) => startOne(kernel, transaction, request, id)),
     bytes,
+    requests.length,
   );
 }
 

@@ -17,6 +17,8 @@ import type { Log } from "./telemetry.ts";
 export interface Work {
   /** Payload that it carries; absent when it carries none worth counting. */
   readonly bytes?: number;
+  /** Commands that it stands for, when that is not one. */
+  readonly commands?: number;
   run(transaction: Transaction): void;
   /** Nothing of it is applied. */
   refuse(refusal: Refusal): void;
@@ -82,20 +84,23 @@ export function createWriter(options: {
     batchBytesMax: number;
     mailboxBytesMax: number;
     probeIntervalMs: number;
-    headStartWorksMin: number;
+    headStartCommandsMin: number;
     quickCommitMs: number;
+    quickEventMs: number;
   };
 }): Writer {
   const { store, clock, log, hooks, limits } = options;
   let mailbox: Work[] = [];
   let mailboxFrom = 0;
   let mailboxBytes = 0;
+  let mailboxCommands = 0;
   let state: Writer["state"] = "open";
   let durableCommitNo = store.readMeta().commitNo;
   let open = newBatch(durableCommitNo + 1);
   let inFlight: OpenBatch | undefined;
   let commitStartedAtMs = 0;
-  let lastCommitMs = 0;
+  /** The last commit took longer than its rows explain. */
+  let slowDisk = false;
   let scheduled = false;
   /** Works at the head of the mailbox that are decided one per commit. */
   let alone = 0;
@@ -143,13 +148,16 @@ export function createWriter(options: {
 
   function drain(): void {
     if (state === "stopped") return;
-    let untilHeadStart = headStartWorks();
+    let untilHeadStart = headStartCommands();
     while (mailboxFrom < mailbox.length && hasRoom()) {
       const work = mailbox[mailboxFrom++] as Work;
       mailboxBytes -= work.bytes ?? 0;
+      mailboxCommands -= work.commands ?? 1;
       decide(work);
-      untilHeadStart -= 1;
-      if (untilHeadStart === 0 && inFlight === undefined) flush();
+      untilHeadStart -= work.commands ?? 1;
+      if (untilHeadStart > 0 || inFlight !== undefined) continue;
+      untilHeadStart = Number.POSITIVE_INFINITY;
+      flush();
     }
     if (mailboxFrom === mailbox.length) {
       mailbox = [];
@@ -163,11 +171,10 @@ export function createWriter(options: {
    * An idle disk gets the first half of many commands while the second half is decided: both cores have work. Not a
    * disk that is slow to sync: there, what is not in this commit waits a whole sync longer. Infinite when it gets none.
    */
-  function headStartWorks(): number {
-    const waiting = mailbox.length - mailboxFrom;
-    if (inFlight !== undefined || alone > 0 || open.alone) return Number.POSITIVE_INFINITY;
-    if (waiting < 2 * limits.headStartWorksMin || lastCommitMs > limits.quickCommitMs) return Number.POSITIVE_INFINITY;
-    return Math.floor(waiting / 2);
+  function headStartCommands(): number {
+    if (inFlight !== undefined || alone > 0 || open.alone || slowDisk) return Number.POSITIVE_INFINITY;
+    if (mailboxCommands < 2 * limits.headStartCommandsMin) return Number.POSITIVE_INFINITY;
+    return Math.floor(mailboxCommands / 2);
   }
 
   function decide(work: Work): void {
@@ -233,8 +240,9 @@ export function createWriter(options: {
     switch (outcome.kind) {
       case "durable": {
         durableCommitNo = batch.commitNo;
-        lastCommitMs = clock.elapsedMs() - commitStartedAtMs;
-        hooks.durable(batch.batch, lastCommitMs);
+        const commitMs = clock.elapsedMs() - commitStartedAtMs;
+        slowDisk = commitMs > limits.quickCommitMs + limits.quickEventMs * batch.batch.events.length;
+        hooks.durable(batch.batch, commitMs);
         // The next commit is under way before the answers of this one are written: the disk does not wait for them.
         const next = prepare();
         if (next !== undefined && writes(next)) commit(next);
@@ -280,6 +288,7 @@ export function createWriter(options: {
     mailbox = [];
     mailboxFrom = 0;
     mailboxBytes = 0;
+    mailboxCommands = 0;
     return rest;
   }
   function decideAgainAlone(batch: OpenBatch, message: string): void {
@@ -289,7 +298,10 @@ export function createWriter(options: {
     const works = discard(batch.alone ? [open] : [batch, open]);
     const rest = takeMailbox();
     mailbox = [...works, ...rest];
-    for (const work of mailbox) mailboxBytes += work.bytes ?? 0;
+    for (const work of mailbox) {
+      mailboxBytes += work.bytes ?? 0;
+      mailboxCommands += work.commands ?? 1;
+    }
     alone = works.length + stillAlone;
     hooks.rebuild();
     if (batch.alone) {
@@ -351,6 +363,7 @@ export function createWriter(options: {
         return;
       }
       mailboxBytes += bytes;
+      mailboxCommands += work.commands ?? 1;
       mailbox.push(work);
       schedule();
     },

@@ -1,7 +1,7 @@
 import { setImmediate as immediate } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { silentLog } from "../../src/engine/telemetry.ts";
-import { EngineRig } from "../support/engine-rig.ts";
+import { EngineRig, startRequest } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
 
@@ -59,6 +59,23 @@ test("what came during a commit goes into the next one together", async () => {
   store.release();
   await Promise.all(starts);
   expect(rig.store.readMeta().commitNo).toBe(2);
+});
+
+test("an idle disk gets the first of two large calls while the second is decided, a slow one gets both", async () => {
+  const { store, rig } = held({});
+  const call = () => rig.engine.startRuns(Array.from({ length: 64 }, () => startRequest()));
+  await Promise.all([call(), call()]);
+  expect(rig.store.readMeta().commitNo).toBe(2);
+  store.holding = true;
+  const slow = rig.start();
+  await turns();
+  await rig.advanceMs(50);
+  store.holding = false;
+  store.release();
+  await slow;
+  expect(rig.store.readMeta().commitNo).toBe(3);
+  await Promise.all([call(), call()]);
+  expect(rig.store.readMeta().commitNo).toBe(4);
 });
 
 test("a grant is pushed only when it is durable", async () => {
