@@ -23,6 +23,7 @@ export interface ListenerOptions {
   readonly tls?: Tls | undefined;
   /** A connection must show its first bytes, its TLS handshake and each request's headers within this time. */
   readonly headersTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
 }
 
 /** Connections at once: sessions (20,000) and as many callers fit. */
@@ -30,8 +31,8 @@ const connectionsMax = 50_000;
 const headersTimeoutMsDefault = 10_000;
 /** A request must have been read whole within this time. Streams of HTTP/2 are bounded by the engine instead. */
 const requestTimeoutMs = 60_000;
-/** A connection without any traffic for this long is closed. Sessions and watches beat far more often. */
-const idleTimeoutMs = 300_000;
+/** A connection of HTTP/2 without any call for this long is closed. */
+const idleTimeoutMsDefault = 300_000;
 const keepAliveTimeoutMs = 75_000;
 /** Connect's GET requests carry the message in the URL; a run id may have 8 KiB. */
 const headerBytesMax = 64 * 1024;
@@ -72,6 +73,7 @@ export const http2Options: http2.ServerOptions = {
 export function createListener(options: ListenerOptions): Listener {
   const headersTimeoutMs = options.headersTimeoutMs ?? headersTimeoutMsDefault;
   const sockets = new Set<Socket>();
+  const idleTimeoutMs = options.idleTimeoutMs ?? idleTimeoutMsDefault;
   const sessions = new Set<http2.ServerHttp2Session>();
   const streams = new Set<http2.ServerHttp2Stream>();
   const http1Options: http.ServerOptions = {
@@ -123,14 +125,25 @@ export function createListener(options: ListenerOptions): Listener {
   function watchSessions(server: http2.Http2Server | http2.Http2SecureServer): void {
     server.on("session", (session) => {
       sessions.add(session);
-      session.once("close", () => sessions.delete(session));
       session.on("error", () => session.destroy());
-      session.on("stream", (stream: http2.ServerHttp2Stream) => {
-        streams.add(stream);
-        stream.once("close", () => streams.delete(stream));
-      });
       session.setLocalWindowSize(connectionWindowBytes);
-      session.setTimeout(idleTimeoutMs, () => session.close());
+      // Not session.setTimeout: it outlives the session, and with it all that a connection of a second had.
+      let idle = setTimeout(() => session.close(), idleTimeoutMs);
+      let open = 0;
+      session.on("stream", (stream: http2.ServerHttp2Stream) => {
+        clearTimeout(idle);
+        open += 1;
+        streams.add(stream);
+        stream.once("close", () => {
+          streams.delete(stream);
+          open -= 1;
+          if (open === 0 && sessions.has(session)) idle = setTimeout(() => session.close(), idleTimeoutMs);
+        });
+      });
+      session.once("close", () => {
+        sessions.delete(session);
+        clearTimeout(idle);
+      });
     });
     server.on("sessionError", () => {});
   }

@@ -7,6 +7,7 @@ import https from "node:https";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import v8 from "node:v8";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { createListener, type Listener, type Tls } from "../../src/server/listener.ts";
 
@@ -15,10 +16,16 @@ afterEach(async () => {
   for (const listener of listeners.splice(0)) await listener.close(0);
 });
 
-async function start(options: { tls?: Tls; headersTimeoutMs?: number; hold?: boolean } = {}): Promise<number> {
+/** The class of Node's sessions, which has no name of its own. */
+let serverSession: () => void = () => {};
+
+type StartOptions = { tls?: Tls; headersTimeoutMs?: number; idleTimeoutMs?: number; hold?: boolean };
+
+async function start(options: StartOptions = {}): Promise<number> {
   const listener = createListener({
     ...options,
     handler(request, response) {
+      if ("stream" in request) serverSession = request.stream.session?.constructor as typeof serverSession;
       if (options.hold === true) return;
       response.setHeader("content-type", "text/plain");
       response.end(`${request.httpVersion} ${request.url}`);
@@ -172,5 +179,38 @@ describe("TLS", () => {
       await once(socket, "close");
     }
     expect(await get1({ port, ca: tls?.cert as Buffer }, https)).toBe("1.1 /a");
+  });
+});
+
+/** Server-side sessions that are still in memory, asked until there is none. */
+async function sessionsLeft(): Promise<number> {
+  let left = 0;
+  for (let asked = 0; asked < 100; asked++) {
+    left = v8.queryObjects(serverSession, { format: "count" });
+    if (left === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return left;
+}
+
+describe("connections of HTTP/2", () => {
+  test("one without a call is closed when its time is over, one with a call is not", async () => {
+    const url = `http://127.0.0.1:${await start({ idleTimeoutMs: 100, hold: true })}`;
+    const busy = http2.connect(url);
+    const call = busy.request({ ":path": "/waits" });
+    call.on("error", () => {});
+    const idle = http2.connect(url);
+    await once(idle, "close");
+    const later = http2.connect(url);
+    await once(later, "close");
+    expect(busy.closed).toBe(false);
+    call.close();
+    await once(busy, "close");
+  });
+
+  test("nothing is left of one that is gone", async () => {
+    const url = `http://127.0.0.1:${await start()}`;
+    for (let i = 0; i < 10; i++) await get2(url);
+    expect(await sessionsLeft()).toBe(0);
   });
 });
