@@ -20,7 +20,8 @@ export interface AskedChange {
 const factsOf: Readonly<Record<string, readonly string[]>> = {
   CompleteStep: ["StepCompleted"],
   FailStep: ["StepAttemptFailed", "StepFailed"],
-  SetTimer: ["TimerSet"],
+  // A wait that has its signal needs no timer: one that is set behind it changes nothing.
+  SetTimer: ["TimerSet", "SignalConsumed"],
   ConsumeSignal: ["SignalConsumed"],
   CancelTimer: ["TimerCancelled"],
 };
