@@ -65,14 +65,17 @@ const large: Suite = {
 /** Long enough for engines whose runs take seconds at this load. */
 const long = "--seconds 6 --warm-up 2";
 
+/** As far up as the peer still gains. */
+function peerEntries(peer: string, loads: readonly number[]): Entry[] {
+  return loads.map((n) => entry(`${peer} ${n}`, `peer --peer ${peer} --in-flight ${n} ${long}`, true));
+}
+
 const peers: Suite = {
   entries: [
     ...[16, 64, 128, 256, 512, 1_024].map((n) => entry(`everstep ${n}`, `run5 --in-flight ${n} ${long}`, true)),
-    ...["restate", "openworkflow", "dbos", "dbos-python", "temporal", "seed-api"].flatMap((peer) =>
-      // Restate alone still gains above 128.
-      (peer === "restate" ? [16, 64, 128, 256, 512] : [16, 64, 128]).map((n) =>
-        entry(`${peer} ${n}`, `peer --peer ${peer} --in-flight ${n} ${long}`, true),
-      ),
+    ...peerEntries("restate", [16, 64, 128, 256, 512]),
+    ...["openworkflow", "dbos", "dbos-python", "temporal", "seed-api"].flatMap((peer) =>
+      peerEntries(peer, [16, 64, 128]),
     ),
     entry("json-api", `json-api ${long}`),
   ],

@@ -31,6 +31,11 @@ function chooseRunId(request: StartRequest): ChosenId {
   return { runId: `r-${digest.slice(0, 32)}`, unheard: false };
 }
 
+/** The run that has the id already. */
+function holderOf(kernel: Kernel, namespace: string, { runId, unheard }: ChosenId): RunEntry | undefined {
+  return unheard ? undefined : kernel.runs.find(namespace, runId);
+}
+
 /** `bytes` is the payload that it carries while it waits, `commands` what it counts for. */
 export function submit<T>(kernel: Kernel, run: (transaction: Transaction) => T, bytes = 0, commands = 1): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -61,7 +66,7 @@ export function startRuns(kernel: Kernel, requests: readonly StartRequest[]): Pr
 function startOne(kernel: Kernel, transaction: Transaction, request: StartRequest, id: ChosenId): StartOutcome {
   const { namespace, workflow, runKey } = request;
   const { runId } = id;
-  const existing = id.unheard ? undefined : kernel.runs.find(namespace, runId);
+  const existing = holderOf(kernel, namespace, id);
   if (existing !== undefined) {
     const { state } = existing;
     if (request.requestId !== "" && state.requestId === request.requestId) {
@@ -102,7 +107,7 @@ export function signalWithStart(
     kernel,
     (transaction) => {
       const { namespace, workflow, runKey } = request;
-      let entry = chosen.unheard ? undefined : kernel.runs.find(namespace, chosen.runId);
+      let entry = holderOf(kernel, namespace, chosen);
       if (entry === undefined && runKey !== "") entry = kernel.runKeys.holder(namespace, workflow, runKey);
       let started = false;
       if (entry === undefined) {

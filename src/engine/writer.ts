@@ -151,8 +151,7 @@ export function createWriter(options: {
     let untilHeadStart = headStartCommands();
     while (mailboxFrom < mailbox.length && hasRoom()) {
       const work = mailbox[mailboxFrom++] as Work;
-      mailboxBytes -= work.bytes ?? 0;
-      mailboxCommands -= work.commands ?? 1;
+      tally(work, -1);
       decide(work);
       untilHeadStart -= work.commands ?? 1;
       if (untilHeadStart > 0 || inFlight !== undefined) continue;
@@ -283,6 +282,11 @@ export function createWriter(options: {
     alone = 0;
     return batches.flatMap((batch) => batch.works);
   }
+  /** A work comes into the mailbox (1) or leaves it (-1). */
+  function tally(work: Work, sign: 1 | -1): void {
+    mailboxBytes += sign * (work.bytes ?? 0);
+    mailboxCommands += sign * (work.commands ?? 1);
+  }
   function takeMailbox(): Work[] {
     const rest = mailbox.slice(mailboxFrom);
     mailbox = [];
@@ -298,10 +302,7 @@ export function createWriter(options: {
     const works = discard(batch.alone ? [open] : [batch, open]);
     const rest = takeMailbox();
     mailbox = [...works, ...rest];
-    for (const work of mailbox) {
-      mailboxBytes += work.bytes ?? 0;
-      mailboxCommands += work.commands ?? 1;
-    }
+    for (const work of mailbox) tally(work, 1);
     alone = works.length + stillAlone;
     hooks.rebuild();
     if (batch.alone) {
@@ -362,8 +363,7 @@ export function createWriter(options: {
         work.refuse(refuse("BUSY", text, { retryAfterMs: 100 }));
         return;
       }
-      mailboxBytes += bytes;
-      mailboxCommands += work.commands ?? 1;
+      tally(work, 1);
       mailbox.push(work);
       schedule();
     },

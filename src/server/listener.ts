@@ -128,7 +128,8 @@ export function createListener(options: ListenerOptions): Listener {
       session.on("error", () => session.destroy());
       session.setLocalWindowSize(connectionWindowBytes);
       // Not session.setTimeout: it outlives the session, and with it all that a connection of a second had.
-      let idle = setTimeout(() => session.close(), idleTimeoutMs);
+      const rest = () => setTimeout(() => session.close(), idleTimeoutMs);
+      let idle = rest();
       let open = 0;
       session.on("stream", (stream: http2.ServerHttp2Stream) => {
         clearTimeout(idle);
@@ -137,7 +138,7 @@ export function createListener(options: ListenerOptions): Listener {
         stream.once("close", () => {
           streams.delete(stream);
           open -= 1;
-          if (open === 0 && sessions.has(session)) idle = setTimeout(() => session.close(), idleTimeoutMs);
+          if (open === 0 && sessions.has(session)) idle = rest();
         });
       });
       session.once("close", () => {

@@ -78,6 +78,19 @@ test("an idle disk gets the first of two large calls while the second is decided
   expect(rig.store.readMeta().commitNo).toBe(4);
 });
 
+test("the file is asked for the id of a start that the caller chose, not for one that was just made", async () => {
+  const { store } = new HeldStore();
+  const asked: string[] = [];
+  const findRun = (namespace: string, runId: string) => {
+    asked.push(runId);
+    return store.findRun(namespace, runId);
+  };
+  const rig = new EngineRig({ store: { ...store, findRun } });
+  await rig.started();
+  await rig.started({ runId: "chosen" });
+  expect(asked).toEqual(["chosen"]);
+});
+
 test("a grant is pushed only when it is durable", async () => {
   const { store, rig } = held();
   const worker = await rig.worker().greeted();

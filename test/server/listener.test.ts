@@ -195,7 +195,7 @@ async function sessionsLeft(): Promise<number> {
 
 describe("connections of HTTP/2", () => {
   test("one without a call is closed when its time is over, one with a call is not", async () => {
-    const url = `http://127.0.0.1:${await start({ idleTimeoutMs: 100, hold: true })}`;
+    const url = `http://127.0.0.1:${await start({ idleTimeoutMs: 500, hold: true })}`;
     const busy = http2.connect(url);
     const call = busy.request({ ":path": "/waits" });
     call.on("error", () => {});
