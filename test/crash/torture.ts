@@ -1,7 +1,7 @@
 // The long part of the proof, by command. A row runs its trials on real processes and files, writes what came of it to
 // results/ROW.json and renews RESULTS.md from these files.
 //
-//   npm run torture -- R1 [--trials 100]     npm run torture -- soak [--minutes 120]     npm run torture (lists the rows)
+//   npm run torture -- R1 [--trials 100]     npm run torture -- soak [--minutes 150]     npm run torture (lists the rows)
 import { parseArgs } from "node:util";
 import { record, renewTable } from "./results.ts";
 import type { Row } from "./row.ts";
