@@ -15,6 +15,7 @@ import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { evolve } from "./evolve.ts";
 import { exceedsReserve, historyLimit } from "./history-limit.ts";
+import { copy, put, remove, type SparseMap } from "./sparse-map.ts";
 import { unreachable } from "./unreachable.ts";
 import type { AppliedOp, PendingStart, RunState, StepState, TimerState } from "./state.ts";
 
@@ -110,7 +111,7 @@ function decideMany(state: RunState, op: ApplyOp, context: DecideContext): Decis
         return { ...decided, field: `changes[${index}]${decided.field === "" ? "" : `.${decided.field}`}` };
       }
       if (decided.kind === "start") {
-        state.pendingStarts.set(decided.stepKey, decided.start);
+        state.pendingStarts = put(state.pendingStarts, decided.stepKey, decided.start);
         starts.set(decided.stepKey, decided.start);
         continue;
       }
@@ -185,7 +186,7 @@ interface Saved {
   readonly fields: RunState;
   readonly steps: Map<string, StepState | undefined>;
   readonly timers: Map<string, TimerState | undefined>;
-  readonly starts: Map<string, PendingStart>;
+  readonly starts: SparseMap<string, PendingStart>;
   readonly op: AppliedOp | undefined;
 }
 
@@ -200,20 +201,20 @@ function save(state: RunState, op: ApplyOp): Saved {
   }
   // A result consumes what the lease has reserved, under keys of the server.
   for (const { seq } of state.reservedSignals) steps.set(serverKey(seq), state.steps.get(serverKey(seq)));
-  return { fields: { ...state }, steps, timers, starts: new Map(state.pendingStarts), op: state.ops.get(op.opId) };
+  return { fields: { ...state }, steps, timers, starts: copy(state.pendingStarts), op: state.ops.get(op.opId) };
 }
 
 function restore(state: RunState, op: ApplyOp, saved: Saved): void {
   Object.assign(state, saved.fields);
   for (const [key, step] of saved.steps) {
-    if (step === undefined) state.steps.delete(key);
-    else state.steps.set(key, step);
+    if (step === undefined) remove(state.steps, key);
+    else state.steps = put(state.steps, key, step);
   }
   for (const [key, timer] of saved.timers) {
-    if (timer === undefined) state.timers.delete(key);
-    else state.timers.set(key, timer);
+    if (timer === undefined) remove(state.timers, key);
+    else state.timers = put(state.timers, key, timer);
   }
   state.pendingStarts = saved.starts;
-  if (saved.op === undefined) state.ops.delete(op.opId);
-  else state.ops.set(op.opId, saved.op);
+  if (saved.op === undefined) remove(state.ops, op.opId);
+  else state.ops = put(state.ops, op.opId, saved.op);
 }

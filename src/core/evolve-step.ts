@@ -1,5 +1,6 @@
 import type { EventOf } from "./event.ts";
 import { freshStep } from "./new-state.ts";
+import { put, remove } from "./sparse-map.ts";
 import type { RunState } from "./state.ts";
 import { progress } from "./transitions.ts";
 
@@ -8,8 +9,8 @@ import { progress } from "./transitions.ts";
 export function stepStarted(state: RunState, event: EventOf<"StepStarted">): void {
   const { detail } = event;
   const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
+  remove(state.pendingStarts, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, {
     ...step,
     status: "running",
     attempt: detail.attempt,
@@ -26,8 +27,8 @@ export function stepStarted(state: RunState, event: EventOf<"StepStarted">): voi
 export function stepAttemptFailed(state: RunState, event: EventOf<"StepAttemptFailed">): void {
   const { detail } = event;
   const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
+  remove(state.pendingStarts, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, {
     ...step,
     status: "retrying",
     attempt: detail.attempt,
@@ -42,8 +43,8 @@ export function stepAttemptFailed(state: RunState, event: EventOf<"StepAttemptFa
 
 export function stepCompleted(state: RunState, event: EventOf<"StepCompleted">): void {
   const step = state.steps.get(event.stepKey);
-  if (state.pendingStarts.size > 0) state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
+  remove(state.pendingStarts, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, {
     kind: "function",
     status: "completed",
     attempt: event.detail?.attempt ?? 1,
@@ -64,8 +65,8 @@ export function stepCompleted(state: RunState, event: EventOf<"StepCompleted">):
 
 export function stepFailed(state: RunState, event: EventOf<"StepFailed">): void {
   const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.pendingStarts.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
+  remove(state.pendingStarts, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, {
     ...step,
     status: "failed",
     attempt: event.detail.attempt,

@@ -1,5 +1,6 @@
 import type { EventOf } from "./event.ts";
 import { freshStep } from "./new-state.ts";
+import { put, remove } from "./sparse-map.ts";
 import type { RunState } from "./state.ts";
 import { enqueue, progress, setStatus } from "./transitions.ts";
 import { unreachable } from "./unreachable.ts";
@@ -8,8 +9,8 @@ import { unreachable } from "./unreachable.ts";
 
 export function timerSet(state: RunState, event: EventOf<"TimerSet">): void {
   const signalName = event.detail.signalName ?? "";
-  state.timers.set(event.stepKey, { firesAtMs: event.detail.firesAtMs, signalName });
-  state.steps.set(event.stepKey, {
+  state.timers = put(state.timers, event.stepKey, { firesAtMs: event.detail.firesAtMs, signalName });
+  state.steps = put(state.steps, event.stepKey, {
     ...freshStep,
     kind: signalName === "" ? "sleep" : "signal",
     status: "waiting",
@@ -20,22 +21,24 @@ export function timerSet(state: RunState, event: EventOf<"TimerSet">): void {
 
 export function timerFired(state: RunState, event: EventOf<"TimerFired">): void {
   const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.timers.delete(event.stepKey);
-  state.steps.set(event.stepKey, { ...step, status: "completed", seq: event.seq });
+  remove(state.timers, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, { ...step, status: "completed", seq: event.seq });
   state.timerFiredSeq = event.seq;
   if (state.status === "WAITING" && awaitsTimer(state, event.stepKey)) enqueue(state, event.atMs);
 }
 
 export function timerCancelled(state: RunState, event: EventOf<"TimerCancelled">): void {
   const step = state.steps.get(event.stepKey) ?? freshStep;
-  state.timers.delete(event.stepKey);
-  state.steps.set(event.stepKey, { ...step, status: "cancelled", seq: event.seq });
+  remove(state.timers, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, { ...step, status: "cancelled", seq: event.seq });
 }
 
 export function signalReceived(state: RunState, event: EventOf<"SignalReceived">): void {
   const { name, requestId } = event.detail;
   state.signals = [...state.signals, { seq: event.seq, name }];
-  if (requestId !== undefined) state.signalRequests.set(requestId, event.seq);
+  if (requestId !== undefined) {
+    state.signalRequests = put(state.signalRequests, requestId, event.seq);
+  }
   if (state.status === "WAITING" && awaitsSignal(state, name)) enqueue(state, event.atMs);
 }
 
@@ -45,8 +48,8 @@ export function signalConsumed(state: RunState, event: EventOf<"SignalConsumed">
   if (state.reservedSignals.length > 0) {
     state.reservedSignals = state.reservedSignals.filter((signal) => signal.seq !== signalSeq);
   }
-  state.timers.delete(event.stepKey);
-  state.steps.set(event.stepKey, {
+  remove(state.timers, event.stepKey);
+  state.steps = put(state.steps, event.stepKey, {
     ...freshStep,
     kind: "signal",
     status: "completed",

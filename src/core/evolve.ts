@@ -13,6 +13,7 @@ import {
   timerSet,
 } from "./evolve-wait.ts";
 import { createState } from "./new-state.ts";
+import { emptyMap, put, remove } from "./sparse-map.ts";
 import type { RunState } from "./state.ts";
 import { close, enqueue, progress, setStatus } from "./transitions.ts";
 import { unreachable } from "./unreachable.ts";
@@ -117,9 +118,9 @@ export function evolve(state: RunState, event: RunEvent): void {
 function recordOp(state: RunState, event: RunEvent): void {
   const known = state.ops.get(event.opId);
   if (known === undefined) {
-    state.ops.set(event.opId, { digest: event.opDigest, firstSeq: event.seq, lastSeq: event.seq });
+    state.ops = put(state.ops, event.opId, { digest: event.opDigest, firstSeq: event.seq, lastSeq: event.seq });
   } else {
-    state.ops.set(event.opId, { digest: known.digest, firstSeq: known.firstSeq, lastSeq: event.seq });
+    state.ops = put(state.ops, event.opId, { digest: known.digest, firstSeq: known.firstSeq, lastSeq: event.seq });
   }
   if (event.opId > state.lastOpId) state.lastOpId = event.opId;
 }
@@ -153,7 +154,7 @@ function leaseGranted(state: RunState, event: EventOf<"LeaseGranted">): void {
   state.lastLeaseId = detail.leaseId;
   state.grantedSeq = event.seq;
   state.deliveries += 1;
-  state.ops = new Map();
+  state.ops = emptyMap();
   state.lastOpId = 0;
   if (state.startedAtMs === 0) state.startedAtMs = event.atMs;
   setStatus(state, "RUNNING");
@@ -163,7 +164,7 @@ function leaseGranted(state: RunState, event: EventOf<"LeaseGranted">): void {
 function leaseEnded(state: RunState, event: EventOf<"LeaseEnded">): void {
   const { detail } = event;
   state.lease = undefined;
-  state.pendingStarts.clear();
+  state.pendingStarts = emptyMap();
   signalsFreed(state);
   if (detail.uncounted === true) state.deliveries = Math.max(0, state.deliveries - 1);
   if (detail.reason === "EXPIRED") state.expiries += 1;
@@ -201,8 +202,9 @@ function runResumed(state: RunState, event: EventOf<"RunResumed">): void {
 
 /** Timers and open signals of the closed run are still in the state: a final event drops nothing, so they go on. */
 function runReopened(state: RunState, event: EventOf<"RunReopened">): void {
-  for (const key of event.detail.voidedSteps) state.steps.delete(key);
-  if (event.detail.requestId !== undefined) state.retryRequests.add(event.detail.requestId);
+  for (const key of event.detail.voidedSteps) remove(state.steps, key);
+  const { requestId } = event.detail;
+  if (requestId !== undefined) state.retryRequests = put(state.retryRequests, requestId, event.seq);
   state.timeoutAtMs = event.detail.timeoutAtMs ?? 0;
   state.failure = undefined;
   state.failedSteps = [];

@@ -1,4 +1,7 @@
+import { emptyMap } from "./sparse-map.ts";
 import type { RunState, StepState } from "./state.ts";
+
+const none: readonly never[] = [];
 
 /** A run of which nothing is known yet: what the first event is folded into. */
 export function createState(identity: { runNo: number; namespace: string; runId: string }): RunState {
@@ -31,21 +34,21 @@ export function createState(identity: { runNo: number; namespace: string; runId:
     timerFiredSeq: 0,
     deliveries: 0,
     expiries: 0,
-    steps: new Map(),
-    pendingStarts: new Map(),
-    timers: new Map(),
-    signals: [],
-    reservedSignals: [],
-    signalRequests: new Map(),
-    retryRequests: new Set(),
-    ops: new Map(),
+    steps: emptyMap(),
+    pendingStarts: emptyMap(),
+    timers: emptyMap(),
+    signals: none,
+    reservedSignals: none,
+    signalRequests: emptyMap(),
+    retryRequests: emptyMap(),
+    ops: emptyMap(),
     lastOpId: 0,
     cancel: undefined,
     pauseDeadlineAtMs: 0,
     pauseText: "",
-    awaits: [],
+    awaits: none,
     failure: undefined,
-    failedSteps: [],
+    failedSteps: none,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Await, PauseReason, RetryPolicy } from "./event.ts";
 import type { Failure } from "./failure.ts";
 import type { Payload } from "./payload.ts";
+import type { SparseMap } from "./sparse-map.ts";
 
 export const runStatuses = [
   "QUEUED",
@@ -133,19 +134,19 @@ export interface RunState {
   deliveries: number;
   /** Expiries since the last progress. */
   expiries: number;
-  steps: Map<string, StepState>;
-  pendingStarts: Map<string, PendingStart>;
+  steps: SparseMap<string, StepState>;
+  pendingStarts: SparseMap<string, PendingStart>;
   /** Pending timers, by step key. */
-  timers: Map<string, TimerState>;
+  timers: SparseMap<string, TimerState>;
   /** Signals that no step has consumed, in order. */
   signals: readonly OpenSignal[];
   /** Signals that the holder of the live lease has taken and no result has consumed, in order. */
   reservedSignals: readonly OpenSignal[];
-  /** request_id of every signal, for dedup. */
-  signalRequests: Map<string, number>;
-  retryRequests: Set<string>;
+  /** request_id of every signal and of every retry, with the seq of its event, for dedup. */
+  signalRequests: SparseMap<string, number>;
+  retryRequests: SparseMap<string, number>;
   /** Ops of the newest epoch, for recognising repeats. */
-  ops: Map<number, AppliedOp>;
+  ops: SparseMap<number, AppliedOp>;
   lastOpId: number;
   cancel: CancelState | undefined;
   /** A pause of a leased run that has not come into force. */

@@ -1,3 +1,4 @@
+import { emptyMap } from "../core/sparse-map.ts";
 import { finalStatuses } from "../core/state.ts";
 import { CorruptRowError, type Store } from "../store/store.ts";
 import type { Kernel } from "./kernel.ts";
@@ -53,9 +54,9 @@ export function setAside(kernel: Kernel, error: CorruptRowError): void {
       state.version += 1;
       state.lease = undefined;
       state.cancel = undefined;
-      state.timers.clear();
+      state.timers = emptyMap();
       state.signals = [];
-      state.pendingStarts.clear();
+      state.pendingStarts = emptyMap();
       kernel.recorder.recordRow(transaction, entry);
     },
     // Refused by a full disk or a full mailbox: whoever meets it next sets it aside.

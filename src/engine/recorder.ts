@@ -3,6 +3,7 @@ import type { EventTypeName, LeaseEndReason, RunEvent } from "../core/event.ts";
 import { evolve } from "../core/evolve.ts";
 import { sealStarts } from "../core/open-starts.ts";
 import { deadlinesOf, rankOf } from "../core/rows.ts";
+import { emptyMap, put, remove, type SparseMap } from "../core/sparse-map.ts";
 import { type RunRow, runRowOf } from "../store/store.ts";
 import { noticeOf } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
@@ -20,7 +21,7 @@ export interface Recorder {
   /** Writes row, line and deadlines although no event says so: the run's time has come, or its history is corrupt. */
   recordRow(transaction: Transaction, entry: RunEntry): void;
   /** Makes the entry's deadlines known before they are compared. */
-  loadDeadlines(entry: RunEntry): Map<string, number>;
+  loadDeadlines(entry: RunEntry): SparseMap<string, number>;
   /** The lease holds no capacity any more; its holder is told when that is durable. */
   endLease(transaction: Transaction, lease: LiveLease, reason: LeaseEndReason): void;
   /** A deadline that turned out void. */
@@ -125,7 +126,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
 
   function diffDeadlines(transaction: Transaction, entry: RunEntry): void {
     const { runNo } = entry.state;
-    const before = entry.deadlines ?? new Map<string, number>();
+    const before = entry.deadlines ?? emptyMap<string, number>();
     const after = currentDeadlines(entry);
     const { commitNo } = transaction;
     for (const [key, dueAtMs] of after) {
@@ -149,7 +150,8 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       if (starts.size === 0) return;
       transaction.claimWrite();
       touch(transaction, entry);
-      for (const [stepKey, start] of starts) entry.state.pendingStarts.set(stepKey, start);
+      const { state } = entry;
+      for (const [stepKey, start] of starts) state.pendingStarts = put(state.pendingStarts, stepKey, start);
     },
     recordRow(transaction, entry) {
       transaction.claimWrite();
@@ -166,7 +168,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
     endLease,
     dropDeadline(transaction, entry, kind, stepKey) {
       transaction.claimWrite();
-      entry.deadlines?.delete(deadlineKey(kind, stepKey));
+      if (entry.deadlines !== undefined) remove(entry.deadlines, deadlineKey(kind, stepKey));
       transaction.batch.deadlines.push({ op: "delete", runNo: entry.state.runNo, kind, stepKey });
       kernel.deadlines.remove(entry.state.runNo, kind, stepKey, transaction.commitNo);
     },
@@ -248,11 +250,11 @@ function splitKey(key: string): { kind: RunDeadlineKind; stepKey: string } {
   return { kind: key.slice(0, space) as RunDeadlineKind, stepKey: key.slice(space + 1) };
 }
 
-function currentDeadlines(entry: RunEntry): Map<string, number> {
-  const map = new Map<string, number>();
+function currentDeadlines(entry: RunEntry): SparseMap<string, number> {
+  let map = emptyMap<string, number>();
   if (entry.corrupt) return map;
   for (const { kind, stepKey, dueAtMs } of deadlinesOf(entry.state, entry.inLine))
-    map.set(deadlineKey(kind, stepKey), dueAtMs);
+    map = put(map, deadlineKey(kind, stepKey), dueAtMs);
   return map;
 }
 

@@ -7,6 +7,7 @@ import type { Accepted } from "../core/decision.ts";
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
 import { createState } from "../core/new-state.ts";
 import { payloadBytes } from "../core/payload.ts";
+import { emptyMap } from "../core/sparse-map.ts";
 import { finalStatuses } from "../core/state.ts";
 import type { RunRef, SignalInfo, StartOutcome, StartRequest } from "./api.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
@@ -81,7 +82,7 @@ function startOne(kernel: Kernel, transaction: Transaction, request: StartReques
   transaction.claimWrite();
   const entry = createEntry(state);
   // The file has none of a run that is new.
-  entry.deadlines = new Map();
+  entry.deadlines = emptyMap();
   kernel.runs.add(entry);
   kernel.recorder.record(transaction, entry, [decideStartRun({ ...request, type: "StartRun" }, kernel.time.nowMs())]);
   kernel.runKeys.take(entry, transaction.commitNo);

@@ -1,6 +1,7 @@
 import type { RunEvent } from "../core/event.ts";
 import { createState } from "../core/new-state.ts";
 import { evolve } from "../core/evolve.ts";
+import { emptyMap, type SparseMap } from "../core/sparse-map.ts";
 import { finalStatuses, type RunState } from "../core/state.ts";
 import { CorruptRowError, type RunRow, type Store } from "../store/store.ts";
 
@@ -23,7 +24,7 @@ export interface RunEntry {
   /** The rank under which it stands there. */
   rank: number;
   /** Deadlines as decided, by kind and step key; undefined until they are needed. */
-  deadlines: Map<string, number> | undefined;
+  deadlines: SparseMap<string, number> | undefined;
   /** The row has to be written with the open batch. */
   rowDirty: boolean;
   /** The history cannot be read: only the row is known. */
@@ -84,16 +85,23 @@ export function createRunTable(options: {
 }): RunTable {
   const { store } = options;
   const byNo = new Map<number, RunEntry>();
-  const byId = new Map<string, RunEntry>();
+  /** By namespace, then by id: an id made of both would be joined and hashed anew for every look. */
+  const byId = new Map<string, Map<string, RunEntry>>();
   let cachedSteps = 0;
   let touchedSinceLook = 0;
 
-  function keyOf(namespace: string, runId: string): string {
-    return `${namespace}\u0000${runId}`;
-  }
   function add(entry: RunEntry): void {
-    byNo.set(entry.state.runNo, entry);
-    byId.set(keyOf(entry.state.namespace, entry.state.runId), entry);
+    const { runNo, namespace, runId } = entry.state;
+    byNo.set(runNo, entry);
+    let ids = byId.get(namespace);
+    if (ids === undefined) byId.set(namespace, (ids = new Map()));
+    ids.set(runId, entry);
+  }
+  function drop({ state: { runNo, namespace, runId } }: RunEntry): void {
+    byNo.delete(runNo);
+    const ids = byId.get(namespace);
+    ids?.delete(runId);
+    if (ids?.size === 0) byId.delete(namespace);
   }
   function touch(entry: RunEntry): RunEntry {
     if (entry.state.lease === undefined && entry.commitNo === 0) {
@@ -135,7 +143,7 @@ export function createRunTable(options: {
   }
   return {
     find(namespace, runId) {
-      const entry = byId.get(keyOf(namespace, runId));
+      const entry = byId.get(namespace)?.get(runId);
       if (entry !== undefined) return touch(entry);
       const row = store.findRun(namespace, runId);
       return row === undefined ? undefined : load(row);
@@ -173,8 +181,7 @@ export function createRunTable(options: {
         if (unpinned <= options.runsMax && steps <= options.stepsMax) break;
         unpinned -= 1;
         steps -= entry.state.steps.size;
-        byNo.delete(entry.state.runNo);
-        byId.delete(keyOf(entry.state.namespace, entry.state.runId));
+        drop(entry);
       }
       cachedSteps = steps + pinnedSteps;
     },
@@ -208,7 +215,7 @@ function fillFromRow(state: RunState, row: RunRow): void {
   state.closedAtMs = row.closedAtMs;
   state.timeoutAtMs = row.timeoutAtMs;
   state.lease = undefined;
-  state.timers.clear();
+  state.timers = emptyMap();
   state.signals = [];
   state.cancel = undefined;
 }

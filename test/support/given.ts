@@ -8,6 +8,7 @@ import { digestOf } from "../../src/core/digest.ts";
 import type { ErrorReason } from "../../src/core/errors.ts";
 import type { EventTypeName, RunEvent } from "../../src/core/event.ts";
 import { createState } from "../../src/core/new-state.ts";
+import { put } from "../../src/core/sparse-map.ts";
 import { evolve } from "../../src/core/evolve.ts";
 import type { RunState } from "../../src/core/state.ts";
 
@@ -74,7 +75,8 @@ export class Scenario {
     });
     if (this.decision.kind === "accepted") {
       this.record(this.decision.events);
-      for (const [key, start] of this.decision.starts) this.state.pendingStarts.set(key, start);
+      const { state } = this;
+      for (const [key, start] of this.decision.starts) state.pendingStarts = put(state.pendingStarts, key, start);
     }
     return this;
   }
