@@ -3,11 +3,14 @@ import { resultTypes } from "../../src/core/event.ts";
 import type { Batch, Store } from "../../src/store/store.ts";
 import { createRunCheck } from "../../src/store/sqlite/verify-run.ts";
 import { LeaseRules } from "./lease-rules.ts";
+import { WakeRules } from "./wake-rules.ts";
 
 // The invariants, judged from outside: from the batches that became durable, from what step functions did and from
-// what was told to workers and clients. Nothing here asks the engine what it thinks.
+// what was told to workers and clients. Nothing here asks the engine what it thinks; only that rows are a fold of the
+// events (I6) is asked of the fold that `everstep verify` uses.
 
 export interface KnownRun {
+  readonly runNo: number;
   readonly runId: string;
   lastSeq: number;
   lastAtMs: number;
@@ -44,6 +47,7 @@ export class Checker {
   #commitNo = 0;
   readonly #nowMs: () => number;
   readonly leases: LeaseRules;
+  readonly wakes = new WakeRules();
   /** Everything that was due or came from outside lies before this instant: what is left must end soon. */
   dueMs = 0;
 
@@ -95,6 +99,7 @@ export class Checker {
       if (this.runs.has(row.runNo)) continue;
       if (this.byId.has(row.runId)) throw this.violation(`I11 two runs have the id ${row.runId}`);
       const run: KnownRun = {
+        runNo: row.runNo,
         runId: row.runId,
         lastSeq: 0,
         lastAtMs: 0,
@@ -123,6 +128,13 @@ export class Checker {
       const run = this.runs.get(runNo);
       if (run === undefined) throw this.violation(`I6 an event of run number ${runNo}, which has no row`);
       this.#event(run, event);
+      this.wakes.event(runNo, event);
+    }
+    for (const row of batch.runs) this.wakes.row(row);
+    for (const runNo of new Set([...batch.events.map((added) => added.runNo), ...batch.runs.map((row) => row.runNo)])) {
+      const missed = this.wakes.missed(runNo);
+      if (missed !== undefined)
+        throw this.violation(`I9 ${this.runs.get(runNo)?.runId} waits for ${missed}, which is there`);
     }
   }
 
@@ -199,7 +211,8 @@ export class Checker {
         const requestId = event.detail.requestId ?? "";
         if (requestId !== "" && run.requests.has(requestId)) bad("I10 the same signal again");
         run.requests.add(requestId);
-        this.stirred();
+        // One more of a name that is there already brings nothing new: it must not put off the day by which all has ended.
+        if (!this.wakes.isOpen(run.runNo, event.detail.name)) this.stirred();
         run.signals.set(event.seq, { requestId, consumed: false });
         break;
       }

@@ -267,9 +267,12 @@ class World {
       if (choice.kind !== "start" || server === undefined) continue;
       const runId = `run-${choice.run}`;
       // A start that was lost until now is waited for: its signals are sent when the run is there.
-      if (this.checker.byId.get(runId)?.ended !== undefined || !this.checker.byId.has(runId)) continue;
+      const run = this.checker.byId.get(runId);
+      if (run === undefined || run.ended !== undefined) continue;
       for (const name of signalsOf(choice.ops)) {
-        // One may be taken by a call that nobody waits for any more, so another follows.
+        // One may be taken by a call that nobody waits for any more, so another follows; never while one is there, which
+        // would hide that it woke nobody.
+        if (this.checker.wakes.isOpen(run.runNo, name)) continue;
         const requestId = `last-${choice.run}-${name}-${this.#rounds >> 3}`;
         server.engine
           .signalRun({ namespace: "default", runId }, { name, payload: undefined, requestId })

@@ -6,8 +6,8 @@ import { planted, root } from "./tree.ts";
 
 // A refactoring must not disarm the exam without a word.
 
-test("there are twelve plants, with different names", () => {
-  expect(new Set(plants.map(({ name }) => name)).size).toBe(12);
+test("there are the twelve plants and one more, with different names", () => {
+  expect(new Set(plants.map(({ name }) => name)).size).toBe(13);
 });
 
 for (const plant of plants) {

@@ -1,4 +1,5 @@
-// Twelve bugs of the kind that engines like this one have had, each a change of one line in the code that ships. They
+// Bugs of the kind that engines like this one have had, the twelve of the reliability table first, then what a reader
+// found the simulator blind for; each a change of one line in the code that ships. They
 // are applied to copies of the tree only; plants.test.ts says when a change of the sources has disarmed one.
 
 export interface Plant {
@@ -81,5 +82,11 @@ export const plants: readonly Plant[] = [
     file: "src/core/decide-lease.ts",
     from: `  events.push(next("LeaseGranted", detail, { epoch: state.epoch + 1 }));`,
     to: `  events.push(next("LeaseGranted", detail, { epoch: Math.max(1, state.epoch) }));`,
+  },
+  {
+    name: "the first signal wakes nobody",
+    file: "src/core/evolve-wait.ts",
+    from: `  if (state.status === "WAITING" && awaitsSignal(state, name)) enqueue(state, event.atMs);`,
+    to: `  if (state.status === "WAITING" && awaitsSignal(state, name) && state.signals.length > 1) enqueue(state, event.atMs);`,
   },
 ];
