@@ -128,7 +128,7 @@ const negativeControl: Row = {
 const honesty: Row = {
   id: "R30",
   fault:
-    "10,000 acknowledgements held against the syncs: 2,000 one at a time, 8,000 from 64 at once, one in nine refused",
+    "10,000 operations, their acknowledgements held against the syncs: 2,000 one at a time, 8,000 from 64 at once, one in nine refused",
   trials: 2,
   async run() {
     const tally = new Tally();

@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
-import { hellosPerSecondMax } from "../../src/limits.ts";
 import { goWorkerPath, type Rig, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 
 // R11, R17, R18: the server itself is stopped, restarted under a thousand workers, and drained.
+
+/** The promise, not the setting: a product that admits more must fail. */
+const hellosAdmittedMax = 300;
 
 /** Leases that ended because nobody renewed them, in all runs of the queue "sdk". */
 async function expiredLeases(client: Client, runIds: readonly string[]): Promise<number> {
@@ -106,7 +108,7 @@ const reconnectStorm: Row = {
             const most = mostInASecond(seen);
             mostPerSecond = Math.max(mostPerSecond, most);
             putOff += seen.at(-1)?.putOff ?? 0;
-            if (most > hellosPerSecondMax) violations.push(`${most} Hellos were admitted in one second`);
+            if (most > hellosAdmittedMax) violations.push(`${most} Hellos were admitted in one second`);
             const client = new Client({ address: rig.url });
             for (let start = 0; start < 50; start++) {
               const begunAtMs = performance.now();
