@@ -1,4 +1,7 @@
-"""Whether each acknowledgement came after a sync that began its life after the request: from a trace and a ledger.
+"""Whether each acknowledgement came after a sync of a write that came after the request: from a trace and a ledger.
+
+A sync between request and answer is not enough: it may be that of the batch before, whose writes know nothing of the
+request. The log is written by one thread, so a sync behind a write in the trace has that write.
 
 Usage: sync_honesty.py TRACE LEDGER. Prints one JSON object: acknowledged, syncs, and those answered without a sync.
 """
@@ -11,11 +14,21 @@ from check_ledger import read_ledgers
 from crash_images import read_trace
 
 
+def synced_between(writes, syncs, sent, answered):
+    write = bisect.bisect(writes, sent)
+    if write == len(writes):
+        return False
+    sync = bisect.bisect(syncs, writes[write])
+    return sync < len(syncs) and syncs[sync] <= answered
+
+
 def main(trace: str, ledger: str) -> int:
-    syncs = [ns for kind, file, ns, *_ in read_trace(trace) if kind == "s" and file == "l"]
+    records = read_trace(trace)
+    syncs = [ns for kind, file, ns, *_ in records if kind == "s" and file == "l"]
+    writes = [ns for kind, file, ns, *_ in records if kind == "w" and file == "l"]
     # An acquire that found nothing writes nothing.
     acknowledged = [e for e in read_ledgers([ledger]).values() if e["end"] == "ok" and not (e["op"] == "acquire" and "epoch" not in e)]
-    bare = [e for e in acknowledged if bisect.bisect(syncs, e["sent"]) == bisect.bisect(syncs, e["ns"])]
+    bare = [e for e in acknowledged if not synced_between(writes, syncs, e["sent"], e["ns"])]
     spanned = [ns for ns in syncs if acknowledged and min(e["sent"] for e in acknowledged) < ns]
     print(json.dumps({"acknowledged": len(acknowledged), "syncs": len(spanned), "bare": [f"{e['op']} {e.get('run')}" for e in bare][:20]}))
     return 0
