@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../support/server-process.ts";
 import { type Outcome, passed } from "./row.ts";
@@ -20,7 +20,9 @@ interface Result extends Outcome {
 function commit(): string {
   if (process.env.EVERSTEP_COMMIT !== undefined) return process.env.EVERSTEP_COMMIT;
   const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
-  return git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain") === "" ? "" : " and changes");
+  // What rows that ran before have recorded is no change of what is tried.
+  const changes = git("status", "--porcelain", "--", ".", ":!test/crash/results", ":!test/crash/RESULTS.md");
+  return git("rev-parse", "--short", "HEAD") + (changes === "" ? "" : " and changes");
 }
 
 export function renewTable(): void {
@@ -49,7 +51,15 @@ export function renewTable(): void {
   writeFileSync(join(import.meta.dirname, "RESULTS.md"), `${[...head, ...lines].join("\n")}\n`);
 }
 
-/** Keeps what a row came to, with the commit that it ran on; true when it passed. */
+/** The trials that are on record for the row; 0 when there is none. */
+function recordedTrials(path: string): number {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Result).trials : 0;
+}
+
+/**
+ * Keeps what a row came to, with the commit that it ran on; true when it passed. A run with fewer trials than the one on
+ * record, or none, is only printed: a look at a row must not replace its proof. One that failed is kept always.
+ */
 export function record(row: { id: string; fault: string; outcome: Outcome; seconds: number }): boolean {
   const { id, fault, outcome, seconds } = row;
   const { trials, fired, figures = {} } = outcome;
@@ -66,8 +76,14 @@ export function record(row: { id: string; fault: string; outcome: Outcome; secon
     seconds: Math.round(seconds),
   };
   mkdirSync(results, { recursive: true });
-  writeFileSync(join(results, `${id}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
-  renewTable();
+  const path = join(results, `${id}.json`);
   console.log(JSON.stringify(result));
+  const longer = recordedTrials(path);
+  if (result.passed && trials < longer) {
+    console.log(`not recorded: RESULTS.md has a run of ${longer} trials, this one had ${trials}`);
+    return true;
+  }
+  writeFileSync(path, `${JSON.stringify(result, undefined, 2)}\n`);
+  renewTable();
   return result.passed;
 }

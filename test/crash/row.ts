@@ -18,7 +18,7 @@ export interface Row {
 }
 
 export function passed(outcome: Outcome): boolean {
-  return outcome.violations.length === 0 && outcome.fired === outcome.trials;
+  return outcome.violations.length === 0 && outcome.trials > 0 && outcome.fired === outcome.trials;
 }
 
 /** Counts trials as they go. */

@@ -12,14 +12,15 @@ import { parseArgs } from "node:util";
 import { Client, Worker, workflow } from "../../clients/typescript/src/index.ts";
 import { RawSession } from "../support/raw-session.ts";
 import { ServerProcess } from "../support/server-process.ts";
+import { numberOption } from "../support/number-option.ts";
 import { record } from "./results.ts";
 
 const { values } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: "string", default: "120" }, rate: { type: "string", default: "20" } },
+  options: { minutes: { type: "string" }, rate: { type: "string" } },
 });
-const minutes = Number(values.minutes);
-const runsPerSecond = Number(values.rate);
+const minutes = numberOption("minutes", values.minutes, 150, { min: 1 });
+const runsPerSecond = numberOption("rate", values.rate, 20, { min: 1 });
 const sampleMs = 30_000;
 const tornStreamMs = 600;
 const rssSlopeMaxMiBPerHour = 1;

@@ -1,6 +1,7 @@
 // npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store memory|sqlite|both]
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { numberOption } from "../support/number-option.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { shrink } from "./shrink.ts";
 import { type Outcome, runWorld } from "./world.ts";
@@ -27,12 +28,12 @@ async function tried(plan: Plan): Promise<Outcome> {
   return digest === outcome.digest ? outcome : { ...outcome, failure: `on SQLite the trace is ${digest}` };
 }
 
-const only = values.seed === undefined ? undefined : Number(values.seed);
-const first = only ?? (values.from === undefined ? randomInt(2 ** 31) : Number(values.from));
-const count = only !== undefined ? 1 : values.seeds === undefined ? Number.POSITIVE_INFINITY : Number(values.seeds);
+const only = values.seed === undefined ? undefined : numberOption("seed", values.seed, 0, { min: 0 });
+const first = only ?? numberOption("from", values.from, randomInt(2 ** 31), { min: 0 });
+const count = only === undefined ? numberOption("seeds", values.seeds, Number.POSITIVE_INFINITY, { min: 1 }) : 1;
+const minutes = numberOption("minutes", values.minutes, 1, { min: 0, whole: false });
 const endsAtMs =
-  performance.now() +
-  (values.seeds === undefined && only === undefined ? Number(values.minutes ?? 1) * 60_000 : Number.POSITIVE_INFINITY);
+  performance.now() + (values.seeds === undefined && only === undefined ? minutes * 60_000 : Number.POSITIVE_INFINITY);
 const startedAtMs = performance.now();
 const fired: Record<string, number> = {};
 let done = 0;
