@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { Client } from "../../clients/typescript/src/index.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
 import { has } from "../support/tools.ts";
 import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
@@ -72,6 +73,17 @@ export async function until(fact: () => boolean | Promise<boolean>, what: string
     if (performance.now() > endsAtMs) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
     await pause(5);
   }
+}
+
+/** Whether the kernel holds this process stopped at this moment. */
+export function isStopped(child: ChildProcess): boolean {
+  return /^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, "utf8"));
+}
+
+/** Waits until a worker has taken each of these runs. */
+export async function allHeld(client: Client, runIds: readonly string[]): Promise<void> {
+  const seen = () => Promise.all(runIds.map((runId) => client.get(runId)));
+  await until(async () => (await seen()).every(({ lastSeq }) => lastSeq >= 2), "all runs are held");
 }
 
 export class Rig {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
-import { goWorkerPath, type Rig, sdks, until, withRig } from "./rig.ts";
+import { allHeld, goWorkerPath, isStopped, type Rig, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 
 // R11, R17, R18: the server itself is stopped, restarted under a thousand workers, and drained.
@@ -39,19 +39,23 @@ const stoppedServer: Row = {
             const runs = await Promise.all(
               Array.from({ length: 10 }, () => client.start("torture", { queue: "sdk", input: {} })),
             );
-            await until(async () => (await client.get(runs[9]!.runId)).lastSeq >= 2, "the runs are held");
-            rig.server.child.kill("SIGSTOP");
-            await pause(2 * 2_000);
-            rig.server.child.kill("SIGCONT");
-            await Promise.all(runs.map((run) => run.result({ timeoutMs: 60_000 })));
-            const expired = await expiredLeases(
-              client,
-              runs.map((run) => run.runId),
+            const runIds = runs.map((run) => run.runId);
+            await allHeld(client, runIds);
+            const { child } = rig.server;
+            child.kill("SIGSTOP");
+            const atFirst = await until(() => isStopped(child), "the server stops", 1_000).then(
+              () => true,
+              () => false,
             );
+            await pause(2 * 2_000);
+            const proof = atFirst && isStopped(child);
+            child.kill("SIGCONT");
+            await Promise.all(runs.map((run) => run.result({ timeoutMs: 60_000 })));
+            const expired = await expiredLeases(client, runIds);
             tally.add("leases that expired", expired);
             tally.add("runs", runs.length);
             return {
-              proof: true,
+              proof,
               violations: expired > runs.length / 2 ? [`${expired} of ${runs.length} leases expired`] : [],
             };
           });
@@ -225,18 +229,12 @@ const drainedWorker: Row = {
             Array.from({ length: 10 }, () => client.start("torture", { queue: "sdk", input: {} })),
           );
           const worker = rig.sdkWorker(sdk, `${sdk}-${number}`, { killPoint: "slow" });
-          await until(
-            async () =>
-              (await Promise.all(runs.map((run) => client.get(run.runId)))).every(({ lastSeq }) => lastSeq >= 2),
-            "all runs are held",
-          );
+          const runIds = runs.map((run) => run.runId);
+          await allHeld(client, runIds);
           const code = await rig.end(worker, "SIGTERM");
           const next = rig.sdkWorker(sdk, `${sdk}-${number}-next`);
           await Promise.all(runs.map((run) => run.result({ timeoutMs: 30_000 })));
-          const expired = await expiredLeases(
-            client,
-            runs.map((run) => run.runId),
-          );
+          const expired = await expiredLeases(client, runIds);
           await rig.end(next);
           const violations = expired === 0 ? [] : [`${expired} leases expired`];
           if (code !== 0) violations.push(`the worker ended with ${code}`);

@@ -1,9 +1,8 @@
-import type { ChildProcess } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { Client, type RunHandle } from "../../clients/typescript/src/index.ts";
 import { FaultProxy, type Weather } from "../support/fault-proxy.ts";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
-import { type KillPoint, killPoints, prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
+import { isStopped, type KillPoint, killPoints, prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 import { tortureWorker } from "./torture-workflow.ts";
 
@@ -119,10 +118,6 @@ const killedWorker: Row = {
     return tally;
   },
 };
-
-function isStopped(child: ChildProcess): boolean {
-  return /^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, "utf8"));
-}
 
 const stoppedWorker: Row = {
   id: "R10",
