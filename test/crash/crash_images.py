@@ -22,6 +22,8 @@ from check_ledger import check_file, read_ledgers
 HEAD = struct.Struct("<2sqqI")
 SECTOR = 512
 VERIFY_EVERY = 25
+# A draw may keep all that was unsynced. Such an image is checked, but no power cut has fired: points are drawn again.
+ROUNDS_MAX = 10
 
 
 def read_trace(path):
@@ -47,7 +49,10 @@ class File:
             self.pending.append((kind, offset, data))
 
     def after_power_cut(self, chance):
-        image = bytearray(self.synced)
+        """What is on the disk, and whether that is less than what was written."""
+        image, whole = bytearray(self.synced), bytearray(self.synced)
+        for write in self.pending:
+            apply(whole, *write)
         kept = self.pending
         how = chance.choice(["none", "all", "first", "any", "torn"])
         if how == "none":
@@ -61,7 +66,7 @@ class File:
             if how == "torn" and index == len(kept) - 1 and kind == "w":
                 data = data[: SECTOR * chance.randint(0, len(data) // SECTOR)]
             apply(image, kind, offset, data)
-        return image
+        return image, image != whole
 
 
 def apply(image, kind, offset, data):
@@ -74,6 +79,18 @@ def apply(image, kind, offset, data):
     image[offset : offset + len(data)] = data
 
 
+def draws(records, first, wanted, lost, chance):
+    """Random points and what the files are there, until `wanted` draws have lost something; bounded."""
+    for _ in range(ROUNDS_MAX):
+        count = min(wanted - lost(), len(records) - first - 1)
+        files, done = {"d": File(), "l": File()}, 0
+        for point in sorted(chance.sample(range(first + 1, len(records)), count)):
+            for kind, file, _, offset, data in records[done:point]:
+                files[file].record(kind, offset, data)
+            done = point
+            yield point, files
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("trace")
@@ -81,7 +98,7 @@ def main() -> int:
     parser.add_argument("folder")
     parser.add_argument("node")
     parser.add_argument("scan")
-    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--images", type=int, default=100, help="how many of them shall have lost something")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--verify", nargs=argparse.REMAINDER, default=[])
     options = parser.parse_args()
@@ -89,23 +106,20 @@ def main() -> int:
     records, entries = read_trace(options.trace), read_ledgers([options.ledger])
     acknowledged = sorted(entry["ns"] for entry in entries.values() if entry["end"] == "ok")
     first = next(index for index, record in enumerate(records) if record[2] > acknowledged[0])
-    points = sorted(chance.sample(range(first + 1, len(records)), min(options.images, len(records) - first - 1)))
-    files = {"d": File(), "l": File()}
-    problems, refused, lossy, demanded, unsynced, verified = [], [], 0, 0, 0, 0
+    problems, refused, images, lost, lossy, demanded, unsynced, verified = [], [], 0, 0, 0, 0, 0, 0
     scan = subprocess.Popen([options.node, options.scan], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    done = 0
-    for number, point in enumerate(points):
-        for kind, file, _, offset, data in records[done:point]:
-            files[file].record(kind, offset, data)
-        done = point
+    for point, files in draws(records, first, options.images, lambda: lost, chance):
         before = records[point - 1][2]
         path = os.path.join(options.folder, "image.db")
         for suffix in ("", "-wal", "-shm"):
             if os.path.exists(path + suffix):
                 os.remove(path + suffix)
         unsynced += any(file.pending for file in files.values())
-        open(path, "wb").write(files["d"].after_power_cut(chance))
-        open(path + "-wal", "wb").write(files["l"].after_power_cut(chance))
+        database, less_database = files["d"].after_power_cut(chance)
+        log, less_log = files["l"].after_power_cut(chance)
+        lost += less_database or less_log
+        open(path, "wb").write(database)
+        open(path + "-wal", "wb").write(log)
         scan.stdin.write(path + "\n")
         scan.stdin.flush()
         complaint = json.loads(scan.stdout.readline())["complaint"]
@@ -115,16 +129,17 @@ def main() -> int:
             found = check_file(path, before=before, entries=entries, mode="rw")["problems"]
         except Exception as error:
             found = [f"does not open: {error!r}"]
-        if not found and options.verify and number % VERIFY_EVERY == 0:
+        if not found and options.verify and images % VERIFY_EVERY == 0:
             verified += 1
             ended = subprocess.run([*options.verify, "--db", path], capture_output=True, text=True)
             found = [] if ended.returncode == 0 else [f"verify: {ended.stdout[-300:]}{ended.stderr[-300:]}"]
+        images += 1
         demanded += sum(ns < before for ns in acknowledged)
         lossy += bool(found)
         problems += [f"at record {point}: {problem}" for problem in found[:3]]
     scan.stdin.close()
     scan.wait()
-    print(json.dumps({"images": len(points), "withUnsynced": unsynced, "lossy": lossy, "demanded": demanded, "verified": verified, "refused": refused, "problems": problems[:20]}))
+    print(json.dumps({"images": images, "lost": lost, "withUnsynced": unsynced, "lossy": lossy, "demanded": demanded, "verified": verified, "refused": refused, "problems": problems[:20]}))
     return 0
 
 
