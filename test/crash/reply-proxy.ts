@@ -4,13 +4,44 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const patienceMs = 20_000;
 
+/** A request of the client, of which copies may be sent as well. */
+interface Asked {
+  readonly path: string;
+  readonly body: Buffer;
+  readonly run: string;
+  readonly number: number;
+  answered: boolean;
+}
+
+function count(by: Record<string, number>, path: string): void {
+  const method = path.slice(path.lastIndexOf("/") + 1);
+  by[method] = (by[method] ?? 0) + 1;
+}
+/** A refusal commits nothing, and so does an answer that has waited for work in vain. */
+function isCommitted(path: string, status: number, text: Buffer): boolean {
+  return status === 200 && (!path.endsWith("/AcquireLease") || text.includes('"assignment"'));
+}
+/** The run that a request is about. The ledger client asks for a lease with an id that begins with its run. */
+function runOf(body: Buffer): string {
+  const { lease, runId, requestId } = JSON.parse(body.toString()) as Record<string, string> & {
+    lease?: { runId: string };
+  };
+  return String(lease?.runId ?? runId ?? requestId).split("/")[0] as string;
+}
+
 /** Stands between a unary client and the server: loses answers after the server gave them, and repeats requests. */
 export class ReplyProxy {
   url = "";
-  /** By method: answers that the server had given and the client never saw. */
+  /** By method: answers given after a commit that the client never saw. */
   readonly lost: Record<string, number> = {};
-  /** By method: requests that were sent again beside the client's own. */
+  /** Other answers that the client never saw: nothing was committed. */
+  lostOthers = 0;
+  /** By method: requests that were sent again beside the client's own, and answered. */
   readonly repeated: Record<string, number> = {};
+  /** Of these: answered before the client's own request was. */
+  early = 0;
+  /** Of these: sent when a later request for the same run had been answered. */
+  late = 0;
   /** By method: requests that the server did not answer within `patienceMs`. */
   readonly unanswered: Record<string, number> = {};
   /** Share of answers to lose. */
@@ -22,6 +53,9 @@ export class ReplyProxy {
   readonly #server: Server;
   readonly #target: string;
   #open = 0;
+  #requests = 0;
+  /** By run: the number of the latest request that was answered. */
+  readonly #latest = new Map<string, number>();
 
   private constructor(target: string) {
     this.#target = target;
@@ -48,14 +82,16 @@ export class ReplyProxy {
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     const path = incoming.url ?? "/";
-    const method = path.slice(path.lastIndexOf("/") + 1);
-    for (let copy = Math.floor(Math.random() * (this.copiesMax + 1)); copy > 0; copy--)
-      void this.#repeat(path, method, body);
+    const asked: Asked = { path, body, run: runOf(body), number: ++this.#requests, answered: false };
+    for (let copy = Math.floor(Math.random() * (this.copiesMax + 1)); copy > 0; copy--) void this.#repeat(asked);
     if (this.spreadMs > 0) await pause((Math.random() * this.spreadMs) / 4);
     try {
       const { status, text } = await this.#send(path, body);
+      asked.answered = true;
+      this.#latest.set(asked.run, Math.max(asked.number, this.#latest.get(asked.run) ?? 0));
       if (Math.random() < this.loseShare) {
-        this.lost[method] = (this.lost[method] ?? 0) + 1;
+        if (isCommitted(path, status, text)) count(this.lost, path);
+        else this.lostOthers += 1;
         response.socket?.destroy();
         return;
       }
@@ -65,11 +101,18 @@ export class ReplyProxy {
       response.socket?.destroy();
     }
   }
-  async #repeat(path: string, method: string, body: Buffer): Promise<void> {
+  async #repeat(asked: Asked): Promise<void> {
     this.#open += 1;
     await pause(Math.random() * this.spreadMs);
-    await this.#send(path, body).catch(() => {});
-    this.repeated[method] = (this.repeated[method] ?? 0) + 1;
+    const late = (this.#latest.get(asked.run) ?? 0) > asked.number;
+    try {
+      await this.#send(asked.path, asked.body);
+      count(this.repeated, asked.path);
+      if (late) this.late += 1;
+      if (!asked.answered) this.early += 1;
+    } catch {
+      // Nobody knows whether it came to the server: it does not count.
+    }
     this.#open -= 1;
   }
   #send(path: string, body: Buffer): Promise<{ status: number; text: Buffer }> {
@@ -83,8 +126,7 @@ export class ReplyProxy {
       });
       outgoing.on("error", reject);
       outgoing.setTimeout(patienceMs, () => {
-        const method = path.slice(path.lastIndexOf("/") + 1);
-        this.unanswered[method] = (this.unanswered[method] ?? 0) + 1;
+        count(this.unanswered, path);
         outgoing.destroy();
       });
       outgoing.end(body);
