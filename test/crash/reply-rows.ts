@@ -69,7 +69,10 @@ const lostAnswers: Row = {
       },
       // Each method must be hit so often: more of another one do not make up for it.
       ({ lost }) => sum(lost, trials),
-      ({ lost, lostOthers }) => ({ ...Object.fromEntries(changing(lost)), "answers without a commit, lost too": lostOthers }),
+      ({ lost, lostOthers }) => ({
+        ...Object.fromEntries(changing(lost)),
+        "answers without a commit, lost too": lostOthers,
+      }),
     ),
 };
 
