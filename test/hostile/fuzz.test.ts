@@ -8,6 +8,7 @@ import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { EngineError } from "../../src/core/errors.ts";
 import { createEngine, createServer } from "../../src/index.ts";
 import { decodeToken, encodeToken } from "../../src/server/page-token.ts";
+import { RawSession } from "../support/raw-session.ts";
 
 // Whatever comes from outside is a value or a refusal, never a fault of the server. fast-check prints the seed and the
 // path of a failure; both can be given back to it.
@@ -209,6 +210,7 @@ test("frames of any bytes end a session with a reason, and the next one is greet
     .map(([content, flags, length]) => grpc(content, flags, length ?? content.length));
   const session = http2.connect(url);
   session.on("error", () => {});
+  let cases = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(frame, { minLength: 1, maxLength: 4 }), async (frames) => {
       const stream = session.request({
@@ -229,10 +231,18 @@ test("frames of any bytes end a session with a reason, and the next one is greet
       stream.end();
       await new Promise<void>((resolve) => stream.once("close", () => resolve()));
       // 2 is UNKNOWN, 13 INTERNAL, 15 DATA_LOSS.
+      expect(status, "a session that ends says why").toBeDefined();
       expect(["2", "13", "15"], `status ${status}`).not.toContain(status);
       expect(session.destroyed).toBe(false);
+      cases += 1;
     }),
     { numRuns: 300, interruptAfterTimeLimit: 20_000 },
   );
   session.close();
+  // Time ends it on a slow machine; it must not end it before anything was tried.
+  expect(cases).toBeGreaterThan(50);
+  const next = new RawSession(url);
+  next.hello();
+  await next.next("welcome");
+  next.cut();
 }, 60_000);

@@ -1,15 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import v8 from "node:v8";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { createListener, type Listener, type Tls } from "../../src/server/listener.ts";
+import { makeCertificate } from "../support/certificate.ts";
 
 const listeners: Listener[] = [];
 afterEach(async () => {
@@ -144,22 +141,6 @@ describe("in the clear", () => {
 });
 
 describe("TLS", () => {
-  const folder = mkdtempSync(join(tmpdir(), "everstep-tls-"));
-  afterAll(() => rmSync(folder, { recursive: true }));
-
-  /** A certificate for localhost; undefined when there is no openssl to make one. */
-  function makeCertificate(): Tls | undefined {
-    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
-    const made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"];
-    try {
-      execFileSync("openssl", ["req", ...made, ...subject, "-keyout", key, "-out", cert], { stdio: "pipe" });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || process.env.CI === "true") throw error;
-      return undefined;
-    }
-    return { key: readFileSync(key), cert: readFileSync(cert) };
-  }
   const tls = makeCertificate();
 
   test.skipIf(tls === undefined)("ALPN chooses between HTTP/1.1 and HTTP/2", async () => {
