@@ -21,17 +21,25 @@ export class FaultProxy {
   url = "";
   /** Bytes that were swallowed: the proof that something was lost. */
   swallowed = 0;
-  connections = 0;
+  /** Chunks that were passed on late. */
+  delayed = 0;
+  /** Bytes that waited for their turn at a rate. */
+  throttled = 0;
+  /** Chunks that were passed on in more than one part. */
+  split = 0;
+  /** Connections that were reset after the server had spoken through them. */
+  wasReset = 0;
   toServer: Weather = fair;
   toWorker: Weather = fair;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #serverEnds = new WeakSet<Socket>();
 
   private constructor(target: string) {
     const { hostname, port } = new URL(target);
     this.#server = createServer((inner) => {
-      this.connections += 1;
       const outer = connect(Number(port), hostname);
+      this.#serverEnds.add(outer);
       this.#join(inner, outer, () => this.toServer);
       this.#join(outer, inner, () => this.toWorker);
     });
@@ -42,16 +50,16 @@ export class FaultProxy {
     proxy.url = `http://127.0.0.1:${(proxy.#server.address() as AddressInfo).port}`;
     return proxy;
   }
-  get open(): number {
-    return this.#sockets.size / 2;
-  }
   clear(): void {
     this.toServer = fair;
     this.toWorker = fair;
   }
   /** Ends every connection with a reset. */
   reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      if (this.#serverEnds.has(socket) && socket.bytesRead > 0 && !socket.destroyed) this.wasReset += 1;
+      socket.resetAndDestroy();
+    }
   }
   close(): void {
     this.#server.close();
@@ -75,7 +83,8 @@ export class FaultProxy {
     try {
       for await (const bytes of from as AsyncIterable<Buffer>) {
         const { delayMs = 0, jitterMs = 0, rate, chunk = bytes.length } = weather();
-        if (delayMs + jitterMs > 0) await pause(delayMs + Math.random() * jitterMs);
+        const late = delayMs + jitterMs > 0;
+        if (late) await pause(delayMs + Math.random() * jitterMs);
         for (let at = 0; at < bytes.length; at += chunk) {
           if (weather().lost) {
             this.swallowed += bytes.length - at;
@@ -85,6 +94,10 @@ export class FaultProxy {
           if (rate !== undefined) await pause((part.length / rate) * 1_000);
           if (to.destroyed) return;
           if (!to.write(part)) await new Promise<void>((resolve) => to.once("drain", resolve).once("close", resolve));
+          // Counted when it has been passed on: what was held for ever is not late.
+          if (late && at === 0) this.delayed += 1;
+          if (rate !== undefined) this.throttled += part.length;
+          if (at > 0 && at <= chunk) this.split += 1;
         }
       }
     } catch {
