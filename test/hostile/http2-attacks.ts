@@ -143,13 +143,19 @@ export const attacks: readonly Attack[] = [
 export interface Attacked {
   readonly sentBytes: number;
   readonly closed: boolean;
+  /** The server was there, and has been sent all of it, or has closed the connection before. */
+  readonly landed: boolean;
 }
 
 /** Sends an attack, then waits up to `patienceMs` for the server to close. */
 export async function launch(url: string, attack: Attack, size: number, patienceMs: number): Promise<Attacked> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
+  let connected = false;
   let closed = false;
+  socket.on("connect", () => {
+    connected = true;
+  });
   socket.on("error", () => {});
   socket.on("close", () => {
     closed = true;
@@ -159,7 +165,8 @@ export async function launch(url: string, attack: Attack, size: number, patience
   else socket.pause();
   await write(socket, Buffer.concat([preface, frame("settings", 0, 0)]), () => closed);
   const frames = attack.frames(size);
-  for (let at = 0; at < frames.length && !closed; at += 512) {
+  let at = 0;
+  for (; at < frames.length && !closed; at += 512) {
     await write(socket, Buffer.concat(frames.slice(at, at + 512)), () => closed);
   }
   // A half-closed connection is seen only by who reads on.
@@ -167,8 +174,10 @@ export async function launch(url: string, attack: Attack, size: number, patience
   const endsAtMs = performance.now() + patienceMs;
   while (!closed && performance.now() < endsAtMs) await pause(20);
   const sentBytes = socket.bytesWritten;
+  // What the socket still holds back has not been sent.
+  const sentAll = at >= frames.length && socket.writableLength === 0;
   socket.destroy();
-  return { sentBytes, closed };
+  return { sentBytes, closed, landed: connected && (closed || sentAll) };
 }
 
 async function write(socket: Socket, bytes: Buffer, over: () => boolean): Promise<void> {
