@@ -220,7 +220,7 @@ const longReader: Row = {
           await rig.answered();
           const violations = walMax > 256 * 1024 * 1024 ? [`the log has ${walMax} bytes`] : [];
           if (grown === 0) violations.push("nothing was written meanwhile");
-          tally.add("bytes of ledger meanwhile", grown);
+          tally.add("acknowledged operations meanwhile", grown);
           return { proof, violations };
         });
       }
