@@ -24,7 +24,7 @@ for (const attack of attacks) {
     const victim = new Victim(server.url);
     const attacked = await launch(server.url, attack, 20_000, attack.mustClose ? 30_000 : 100);
     await victim.stop();
-    expect(attacked.sentBytes).toBeGreaterThan(0);
+    expect(attacked.landed).toBe(true);
     if (attack.mustClose) expect(attacked.closed).toBe(true);
     expect(server.exited).toBe(false);
     expect(victim.failures).toEqual([]);

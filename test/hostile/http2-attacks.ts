@@ -141,7 +141,6 @@ export const attacks: readonly Attack[] = [
 ];
 
 export interface Attacked {
-  readonly sentBytes: number;
   readonly closed: boolean;
   /** The server was there, and has been sent all of it, or has closed the connection before. */
   readonly landed: boolean;
@@ -173,11 +172,10 @@ export async function launch(url: string, attack: Attack, size: number, patience
   socket.resume();
   const endsAtMs = performance.now() + patienceMs;
   while (!closed && performance.now() < endsAtMs) await pause(20);
-  const sentBytes = socket.bytesWritten;
   // What the socket still holds back has not been sent.
   const sentAll = at >= frames.length && socket.writableLength === 0;
   socket.destroy();
-  return { sentBytes, closed, landed: connected && (closed || sentAll) };
+  return { closed, landed: connected && (closed || sentAll) };
 }
 
 async function write(socket: Socket, bytes: Buffer, over: () => boolean): Promise<void> {
