@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import inspect
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -36,6 +40,7 @@ from everstep.codec import decode_payload, encode_optional, encode_payload, enco
 from everstep.durations import milliseconds_of
 from everstep.failure import carries_cancel, failed_steps, to_error, to_failure, to_failure_info
 from everstep.retry_options import to_retry_policy
+from everstep.step_attempt import RunningAttempt
 from tests.peer import Peer, PeerPorts, completed
 
 
@@ -277,3 +282,22 @@ class TestDefinitions:
     )
     def test_addresses(self, address: str, target: tuple[str, bool]) -> None:
         assert _parse_address(address) == target
+
+
+async def test_an_attempt_that_is_aborted_before_its_coroutine_began_says_so_and_leaves_nothing() -> None:
+    async def never() -> None:
+        raise AssertionError("it began")
+
+    raised: list[BaseException] = []
+    run = SimpleNamespace(crossing=SimpleNamespace(loop=asyncio.get_running_loop()), is_over=False, attempts=set())
+    attempt = RunningAttempt.__new__(RunningAttempt)
+    attempt.step = cast(Any, SimpleNamespace(run=run, raised=lambda _, error: raised.append(error)))
+    attempt.info = cast(Any, SimpleNamespace(_stop=lambda reason: None))
+    attempt.running, attempt._aborted, attempt._task, attempt._timeout = True, False, None, None
+    coroutine = never()
+    attempt._await(coroutine, contextvars.copy_context())
+    attempt.abort(EverstepError("LEASE_LOST", "the lease is lost"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    assert [type(error) for error in raised] == [asyncio.CancelledError]

@@ -125,8 +125,16 @@ class RunningAttempt:
 
     def _await(self, awaitable: Awaitable[Any], context: contextvars.Context) -> None:
         self._task = self.step.run.crossing.loop.create_task(self._finish(awaitable), context=context)
+        self._task.add_done_callback(lambda task: self._never_began(awaitable) if task.cancelled() else None)
         if self._aborted:
             self._task.cancel()
+
+    def _never_began(self, awaitable: Awaitable[Any]) -> None:
+        """Cancelled in the turn that made it: nobody awaits the coroutine, and nobody else would say how it ended."""
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        if self._aborted:
+            self._raised(asyncio.CancelledError())
 
     async def _finish(self, awaitable: Awaitable[Any]) -> None:
         try:
