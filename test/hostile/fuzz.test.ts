@@ -1,14 +1,23 @@
 import http2 from "node:http2";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { InvalidArgumentError } from "commander";
+import { ErrorReason } from "../../gen/ts/everstep/v1/error_reason_pb.ts";
+import {
+  type FrameRefused,
+  HelloSchema,
+  type ServerFrame,
+  SessionRequestSchema,
+  SessionResponseSchema,
+} from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { parseDuration, parseInteger, parseListen } from "../../src/cli/duration.ts";
 import { runCli } from "../../src/cli/cli.ts";
 import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { EngineError } from "../../src/core/errors.ts";
 import { createEngine, createServer } from "../../src/index.ts";
 import { decodeToken, encodeToken } from "../../src/server/page-token.ts";
-import { RawSession } from "../support/raw-session.ts";
+import { assertCases } from "./cases.ts";
 
 // Whatever comes from outside is a value or a refusal, never a fault of the server. fast-check prints the seed and the
 // path of a failure; both can be given back to it.
@@ -109,14 +118,14 @@ test("any command line ends with an exit code that is documented and a sentence 
   );
   vi.stubEnv("EVERSTEP_ADDRESS", url);
   try {
-    await fc.assert(
+    await assertCases(
       fc.asyncProperty(line, async (args) => {
         said = "";
         const code = await runCli(args);
         expect(Object.values(exitCodes) as number[]).toContain(code);
         expect(said).not.toMatch(/undefined|is not a function|\n {4}at /);
       }),
-      { numRuns: 500, interruptAfterTimeLimit: 20_000 },
+      { numRuns: 500, limitMs: 20_000 },
     );
   } finally {
     for (const spy of spies) spy.mockRestore();
@@ -182,7 +191,7 @@ test("a JSON body is carried out or refused with a reason", async () => {
     fc.string(),
     fc.nat({ max: 3_000 }).map((depth) => `${'{"input":'.repeat(depth)}1${"}".repeat(depth)}`),
   );
-  await fc.assert(
+  await assertCases(
     fc.asyncProperty(path, body, async (method, text) => {
       const headers = { "content-type": "application/json" };
       const signal = AbortSignal.timeout(10_000);
@@ -193,56 +202,128 @@ test("a JSON body is carried out or refused with a reason", async () => {
       );
     }),
     // A wait for a run that was just started may be asked for: those are cut short by the call's own limit.
-    { numRuns: 400, interruptAfterTimeLimit: 20_000 },
+    { numRuns: 400, limitMs: 20_000 },
   );
 }, 60_000);
 
-test("frames of any bytes end a session with a reason, and the next one is greeted", async () => {
-  const grpc = (bytes: Uint8Array, flags: number, length: number) => {
-    const head = Buffer.alloc(5);
-    head[0] = flags;
-    head.writeUInt32BE(length, 1);
-    return Buffer.concat([head, bytes]);
+const frameOf = (bytes: Uint8Array, flags = 0, length = bytes.length): Buffer => {
+  const head = Buffer.alloc(5);
+  head[0] = flags;
+  head.writeUInt32BE(length, 1);
+  return Buffer.concat([head, bytes]);
+};
+
+const sessionHeaders = {
+  ":method": "POST",
+  ":path": "/everstep.v1.WorkerService/Session",
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+
+/** The frames that have come whole. */
+function framesIn(body: Buffer): ServerFrame["frame"][] {
+  const frames: ServerFrame["frame"][] = [];
+  for (let at = 0; at + 5 <= body.length; ) {
+    const end = at + 5 + body.readUInt32BE(at + 1);
+    if (end > body.length) break;
+    frames.push(fromBinary(SessionResponseSchema, body.subarray(at + 5, end)).frame?.frame ?? { case: undefined });
+    at = end;
+  }
+  return frames;
+}
+
+/** What a session that says only this is told. */
+async function toldOf(connection: http2.ClientHttp2Session, said: readonly Buffer[], encoding?: string) {
+  const more = encoding === undefined ? {} : { "grpc-encoding": encoding };
+  const stream = connection.request({ ...sessionHeaders, ...more });
+  let status: string | undefined;
+  const note = (headers: http2.IncomingHttpHeaders) => {
+    status = (headers["grpc-status"] as string | undefined) ?? status;
   };
+  const parts: Buffer[] = [];
+  stream.on("response", note);
+  stream.on("trailers", note);
+  stream.on("error", () => {});
+  stream.on("data", (part: Buffer) => void parts.push(part));
+  for (const part of said) stream.write(part);
+  stream.end();
+  await new Promise<void>((resolve) => stream.once("close", () => resolve()));
+  return { status, resetCode: stream.rstCode, frames: framesIn(Buffer.concat(parts)) };
+}
+
+/** The first frame on a new stream of this connection that follows a good Hello. */
+async function greeting(connection: http2.ClientHttp2Session): Promise<ServerFrame["frame"] | undefined> {
+  const stream = connection.request(sessionHeaders);
+  stream.on("error", () => {});
+  const value = create(HelloSchema, { protocolVersion: 1, workerInstanceId: "behind-the-frames", workflows: ["w"] });
+  const hello = create(SessionRequestSchema, { frame: { frame: { case: "hello", value } } });
+  stream.write(frameOf(toBinary(SessionRequestSchema, hello)));
+  const parts: Buffer[] = [];
+  for await (const part of stream) {
+    parts.push(part as Buffer);
+    const [first] = framesIn(Buffer.concat(parts));
+    if (first !== undefined) return first;
+  }
+  return undefined;
+}
+
+/**
+ * A session is answered in-band: its reason is a FrameRefused behind which the stream ends with status 0. So no other
+ * status and no reset code takes the place of a reason, and a stream that only ends has given none.
+ */
+function expectReason({ status, resetCode, frames }: Awaited<ReturnType<typeof toldOf>>): void {
+  expect({ status, resetCode }).toEqual({ status: "0", resetCode: 0 });
+  expect(frames.map((frame) => frame.case)).toEqual(["frameRefused"]);
+  const { reason, message } = (frames[0] as { value: FrameRefused }).value;
+  expect([ErrorReason.PROTOCOL, ErrorReason.PAYLOAD_TOO_LARGE]).toContain(reason);
+  expect(message).not.toBe("");
+}
+
+/** Frames behind which a session ends without a word: the tests below show them one by one. */
+function endsInSilence(said: Buffer): boolean {
+  const length = said.readUInt32BE(1);
+  const content = said.length - 5;
+  const compressed = (said.readUInt8(0) & 1) === 1;
+  return compressed ? content >= length || content === 0 : content === 0 && length > 0;
+}
+
+test("frames of any bytes end a session with a reason, and the next one is greeted", async () => {
   const bytes = fc.uint8Array({ maxLength: 200 });
-  const frame = fc
-    .tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), fc.option(fc.nat({ max: 0xffff_ffff }), { freq: 6 }))
-    .map(([content, flags, length]) => grpc(content, flags, length ?? content.length));
-  const session = http2.connect(url);
-  session.on("error", () => {});
-  let cases = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.array(frame, { minLength: 1, maxLength: 4 }), async (frames) => {
-      const stream = session.request({
-        ":method": "POST",
-        ":path": "/everstep.v1.WorkerService/Session",
-        "content-type": "application/grpc",
-        te: "trailers",
-      });
-      let status: string | undefined;
-      const note = (headers: http2.IncomingHttpHeaders) => {
-        status = (headers["grpc-status"] as string | undefined) ?? status;
-      };
-      stream.on("response", note);
-      stream.on("trailers", note);
-      stream.on("error", () => {});
-      stream.resume();
-      for (const part of frames) stream.write(part);
-      stream.end();
-      await new Promise<void>((resolve) => stream.once("close", () => resolve()));
-      // 2 is UNKNOWN, 13 INTERNAL, 15 DATA_LOSS.
-      expect(status, "a session that ends says why").toBeDefined();
-      expect(["2", "13", "15"], `status ${status}`).not.toContain(status);
-      expect(session.destroyed).toBe(false);
-      cases += 1;
-    }),
-    { numRuns: 300, interruptAfterTimeLimit: 20_000 },
+  const length = fc.oneof(
+    { weight: 6, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.nat({ max: 300 }) },
+    { weight: 1, arbitrary: fc.nat({ max: 0xffff_ffff }) },
   );
-  session.close();
-  // Time ends it on a slow machine; it must not end it before anything was tried.
-  expect(cases).toBeGreaterThan(50);
-  const next = new RawSession(url);
-  next.hello();
-  await next.next("welcome");
-  next.cut();
+  const frame = fc.tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), length).map((parts) => frameOf(...parts));
+  const said = fc.record({
+    frames: fc.array(frame, { minLength: 1, maxLength: 4 }).filter((frames) => !endsInSilence(Buffer.concat(frames))),
+    encoding: fc.constantFrom(undefined, "identity", "gzip"),
+  });
+  const connection = http2.connect(url);
+  connection.on("error", () => {});
+  await assertCases(
+    fc.asyncProperty(said, async ({ frames, encoding }) => {
+      expectReason(await toldOf(connection, frames, encoding));
+      expect(connection.destroyed).toBe(false);
+    }),
+    { numRuns: 300, limitMs: 20_000 },
+  );
+  expect(await greeting(connection)).toMatchObject({ case: "welcome" });
+  connection.close();
 }, 60_000);
+
+// These end with status 0 and no FrameRefused, because unreadable.ts does not know Connect's error, and of a head alone
+// Connect makes none. Marked as failing, so that whoever gives them a reason is told here to let the fuzzer try them.
+test.fails.each([
+  ["a compressed frame on a stream that named no compression", frameOf(Buffer.alloc(1), 1), undefined],
+  ["a compressed frame on a stream of an unknown compression", frameOf(Buffer.alloc(1), 1), "unknown"],
+  ["a compressed frame that is not compressed", frameOf(Buffer.alloc(1), 1), "gzip"],
+  ["the head of a frame and nothing of its content", frameOf(Buffer.alloc(0), 0, 1), undefined],
+])("%s ends a session with a reason", async (_name, frame, encoding) => {
+  const connection = http2.connect(url);
+  try {
+    expectReason(await toldOf(connection, [frame], encoding));
+  } finally {
+    connection.close();
+  }
+});

@@ -1,0 +1,22 @@
+import fc from "fast-check";
+import { expect } from "vitest";
+
+/**
+ * The time limit of a property is there for a slow machine, and to fast-check a property that it cut short has held,
+ * also after a single case. So this share of the cases must have been tried: on two busy cores each property gets there
+ * in a tenth of its time.
+ */
+const casesMinShare = 1 / 6;
+
+/** `fc.assert`, ended by a time limit at the earliest when enough cases were tried to say something. */
+export async function assertCases<T>(
+  property: fc.IAsyncPropertyWithHooks<T>,
+  { numRuns, limitMs }: { readonly numRuns: number; readonly limitMs: number },
+): Promise<void> {
+  let cases = 0;
+  property.beforeEach(() => {
+    cases += 1;
+  });
+  await fc.assert(property, { numRuns, interruptAfterTimeLimit: limitMs });
+  expect(cases, "cases that were tried before the time was over").toBeGreaterThanOrEqual(numRuns * casesMinShare);
+}
