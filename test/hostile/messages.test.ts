@@ -12,6 +12,7 @@ import { type WorkerFrame, WorkerFrameSchema } from "../../gen/ts/everstep/v1/wo
 import { createEngine, createServer } from "../../src/index.ts";
 import { verifyFile } from "../../src/store/sqlite/verify.ts";
 import { RawSession, type WorkerFrameInit } from "../support/raw-session.ts";
+import { assertCases } from "./cases.ts";
 import { messageOf } from "./messages.ts";
 
 // Messages that are well formed and say anything: each is carried out or refused with a reason, and the server goes on.
@@ -50,7 +51,7 @@ for (const service of [RunService, LeaseService]) {
         request: Message,
         options: object,
       ) => Promise<unknown> & AsyncIterable<unknown>;
-      await fc.assert(
+      await assertCases(
         fc.asyncProperty(messageOf(method.input), async (request) => {
           try {
             // What would wait, is not waited for.
@@ -62,7 +63,7 @@ for (const service of [RunService, LeaseService]) {
             expect(faults.includes(code), message).toBe(false);
           }
         }),
-        { numRuns: 30 * times, interruptAfterTimeLimit: 5_000 * times },
+        { numRuns: 30 * times, limitMs: 5_000 * times },
       );
       expect(fatal).toEqual([]);
     });
@@ -72,7 +73,7 @@ for (const service of [RunService, LeaseService]) {
 test("frames of any content, in a session that holds leases", { timeout: 60_000 * times }, async () => {
   const runs = createClient(RunService, createGrpcTransport({ baseUrl: url }));
   let sessions = 0;
-  await fc.assert(
+  await assertCases(
     fc.asyncProperty(fc.gen(), async (pick) => {
       const queue = `fuzzed-queue-${++sessions}`;
       const session = new RawSession(url);
@@ -95,7 +96,7 @@ test("frames of any content, in a session that holds leases", { timeout: 60_000 
       // The run is whole whatever was said of it.
       expect((await runs.getRun({ runId: run!.runId })).run?.runId).toBe(run!.runId);
     }),
-    { numRuns: 60 * times, interruptAfterTimeLimit: 20_000 * times },
+    { numRuns: 60 * times, limitMs: 20_000 * times },
   );
   expect(fatal).toEqual([]);
 });
