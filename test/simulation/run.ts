@@ -52,7 +52,11 @@ for (let seed = first; done < count && performance.now() < endsAtMs; seed++, don
   console.log(`seed ${seed} FAILED (trace ${outcome.digest}): ${outcome.failure}`);
   console.log(`  again: npm run simulate -- --seed ${seed} --store ${values.store} --trace`);
   if (values.shrink) {
-    const { choices, ...world } = await shrink(plan);
+    const { choices, ...world } = await shrink(
+      plan,
+      outcome.failure,
+      async (smaller) => (await tried(smaller)).failure,
+    );
     console.log(`  shrunk to ${choices.length} choices of ${plan.choices.length}, in ${JSON.stringify(world)}:`);
     for (const choice of choices) console.log(`  ${JSON.stringify(choice)}`);
   }
