@@ -55,16 +55,23 @@ export async function createEngine(options: CreateEngineOptions): Promise<Engine
           warn: (message) => log.warn({}, message),
           onFatal,
         });
-  return createEngineOn({
-    store,
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    log,
-    ...(options.leaseTtlMs === undefined ? {} : { leaseTtlMs: options.leaseTtlMs }),
-    ...(options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax }),
-    resetClock: options.resetClock === true,
-    onFatal,
-  });
+  try {
+    return createEngineOn({
+      store,
+      clock: createSystemClock(),
+      random: createSystemRandom(),
+      log,
+      ...(options.leaseTtlMs === undefined ? {} : { leaseTtlMs: options.leaseTtlMs }),
+      ...(options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax }),
+      resetClock: options.resetClock === true,
+      onFatal,
+    });
+  } catch (error) {
+    // Recovery met what it cannot read. What closing says about the same file is no news.
+    await store.close().catch(() => {});
+    const said = error instanceof Error ? error.message : String(error);
+    throw new Error(`${store.name} cannot be served: ${said} ("everstep verify" reads all of it)`, { cause: error });
+  }
 }
 
 /** After a failed sync nobody may believe anything that this process says. */

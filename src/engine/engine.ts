@@ -145,7 +145,13 @@ export function createEngineOn(options: EngineOptions): Engine {
   });
   const sessions = createSessions(kernel);
   const acquires = createAcquires(kernel);
-  recover(kernel);
+  try {
+    recover(kernel);
+  } catch (error) {
+    // What it has armed so far must not keep alive a process that serves nothing.
+    kernel.alarms.stop();
+    throw error;
+  }
   due.arm();
   kernel.writer.nudge();
   watchForGaps();

@@ -5,11 +5,13 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { assertByteStreamRequest, type UniversalServerRequest } from "@connectrpc/connect/protocol";
 import type { Log } from "../engine/telemetry.ts";
 import { messageBytesMax } from "../limits.ts";
 import { keySignalKey } from "./call.ts";
 import type { Request, Response } from "./http-reply.ts";
 import { withReason } from "./unreadable.ts";
+import { wholeFrames } from "./whole-frames.ts";
 
 // RPCs over Node's servers: what connect-node's adapter does, and beside it the signal of the caller's key, and no
 // words on the console when a client goes away in the middle.
@@ -62,8 +64,9 @@ export function createRpcHandler(
         values.set(keySignalKey, keySignal);
         cutWhenRevoked(response, keySignal);
       }
-      const call = universalRequestFromNodeRequest(request, response, undefined, values);
-      handler(call)
+      const call: UniversalServerRequest = universalRequestFromNodeRequest(request, response, undefined, values);
+      assertByteStreamRequest(call);
+      handler(methodKind === "bidi_streaming" ? { ...call, body: wholeFrames(call.body) } : call)
         .then(withReason)
         .then((answer) => universalResponseToNodeResponse(answer, response))
         .catch((error: unknown) => {

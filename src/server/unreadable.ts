@@ -9,6 +9,13 @@ import { connectErrorOf } from "./errors.ts";
 // A message that cannot be read never reaches our services: Connect answers for itself, with INTERNAL when the bytes
 // are no message (a text that is no UTF-8, for example). It is the caller's mistake, and here the caller is told so.
 
+/** How Connect's texts begin when it calls INTERNAL what only the sender can have done. */
+const ofTheSender = [
+  "parse binary: ",
+  "decompression failed",
+  "received compressed envelope, but do not know how to decompress",
+];
+
 /** What is wrong with the message; undefined when the error is about something else. */
 export function unreadable(error: ConnectError): Refusal | undefined {
   if (error.details.length > 0) return undefined;
@@ -19,7 +26,9 @@ export function unreadable(error: ConnectError): Refusal | undefined {
     case Code.InvalidArgument:
       return refuse("INVALID", `the message cannot be read: ${text}`);
     case Code.Internal:
-      return text.startsWith("parse binary: ") ? refuse("INVALID", `the message cannot be read: ${text}`) : undefined;
+      return ofTheSender.some((start) => text.startsWith(start))
+        ? refuse("INVALID", `the message cannot be read: ${text}`)
+        : undefined;
     default:
       return undefined;
   }

@@ -1,5 +1,5 @@
-import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import type { Refusal } from "../core/errors.ts";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { type Refusal, refuse } from "../core/errors.ts";
 import type { Engine } from "../engine/api.ts";
 import type { SessionRequest, SessionResponse, WorkerService } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { callSignal, revokedError } from "./call.ts";
@@ -95,6 +95,8 @@ async function* session(
 }
 
 function unreadableFrame(error: ConnectError): Refusal | undefined {
+  // A unary call of an unknown compression keeps UNIMPLEMENTED, as gRPC has it; a session has only words of its own.
+  if (error.code === Code.Unimplemented) return refuse("PROTOCOL", error.rawMessage.slice(0, 200), { field: "frame" });
   const refusal = unreadable(error);
   if (refusal === undefined) return undefined;
   return { ...refusal, reason: refusal.reason === "INVALID" ? "PROTOCOL" : refusal.reason, field: "frame" };

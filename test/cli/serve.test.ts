@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -36,6 +36,22 @@ test("dev keeps its data here and says in eight lines or fewer where it is and w
   expect(lines.join("\n")).toContain(".everstep/everstep.db");
   expect(lines.join("\n")).toContain("everstep run start");
   expect(lines.some((line) => /^listening on http:\/\/127\.0\.0\.1:\d+$/.test(line))).toBe(true);
+});
+
+test("a file that cannot be read when it is opened ends the process with a reason", async () => {
+  const db = join(folder, "unreadable.db");
+  const server = await ServerProcess.start({ db });
+  await server.signal("SIGTERM");
+  const database = new SqliteDatabase(db);
+  const pages = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'runs_leased'").pluck();
+  const page = pages.get() as number;
+  database.close();
+  const file = openSync(db, "r+");
+  writeSync(file, Buffer.alloc(4_096, 0xff), 0, 4_096, (page - 1) * 4_096);
+  closeSync(file);
+  const said = await everstep(["serve", "--db", db, "--listen", "127.0.0.1:0"]);
+  expect(said).toMatchObject({ code: 1, out: "" });
+  expect(said.err).toContain(`${db} cannot be served: database disk image is malformed`);
 });
 
 test("settings that cannot be are usage errors, and no file is made", async () => {

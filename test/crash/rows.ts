@@ -1,3 +1,4 @@
+import { damageRows } from "./damage-rows.ts";
 import { diskRows } from "./disk-rows.ts";
 import { fileRows } from "./file-rows.ts";
 import { hostileRows } from "./hostile-rows.ts";
@@ -14,6 +15,7 @@ export const rows: readonly Row[] = [
   ...diskRows,
   ...imageRows,
   ...fileRows,
+  ...damageRows,
   ...workerRows,
   ...replyRows,
   ...serverRows,

@@ -97,15 +97,21 @@ async function openStore(
 
   const writer = start("writer-thread");
   const reader = start("reader-thread");
+  let database: Database | undefined;
+  let decisionReads: ReturnType<typeof prepareDecisionReads>;
   try {
     // Both answer once they have opened the file.
     await writer.call("synchronous", []);
     await reader.call("synchronous", []);
+    database = openConnection(path, "reader");
+    decisionReads = prepareDecisionReads(database);
   } catch (error) {
+    // A thread that is left would keep the process alive, with nobody served and nobody told.
+    database?.close();
     await Promise.all([writer.end(), reader.end()]);
     throw error;
   }
-  const database = openConnection(path, "reader");
+  const here = database;
 
   async function write(method: "commit" | "probe", args: unknown[], transfer: ArrayBuffer[]): Promise<CommitOutcome> {
     if (fatal !== undefined) return { kind: "fatal", message: fatal };
@@ -124,7 +130,7 @@ async function openStore(
       return write("commit", [message], [message.numbers.buffer, message.bytes.buffer]);
     },
     probe: () => write("probe", [], []),
-    ...prepareDecisionReads(database),
+    ...decisionReads,
     listRuns: (...args) => reader.call("listRuns", args),
     countRuns: (...args) => reader.call("countRuns", args),
     listChangedRuns: (...args) => reader.call("listChangedRuns", args),
@@ -133,14 +139,14 @@ async function openStore(
     backup: (target) => writer.call("backup", [target]),
     fileBytes: () => ({ databaseBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`) }),
     async synchronousModes() {
-      const here = database.pragma("synchronous", { simple: true }) as number;
-      return [here, await writer.call<number>("synchronous", []), await reader.call<number>("synchronous", [])];
+      const mode = here.pragma("synchronous", { simple: true }) as number;
+      return [mode, await writer.call<number>("synchronous", []), await reader.call<number>("synchronous", [])];
     },
     async close() {
       if (closed) return;
       closed = true;
       // The writer last: the last connection takes the WAL away, and a reader could not.
-      database.close();
+      here.close();
       try {
         if (fatal === undefined) {
           await reader.call("close", []);

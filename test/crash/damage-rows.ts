@@ -1,0 +1,190 @@
+import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import SqliteDatabase from "better-sqlite3";
+import { Client } from "../../clients/typescript/src/index.ts";
+import { type Rig, withRig } from "./rig.ts";
+import { type Row, Tally } from "./row.ts";
+import { closedRuns, type Said, saidOf } from "./served-truth.ts";
+
+// R8, R24, R28: a file that is not what the server left: with flipped bits or without its end, with a row that nobody can
+// read, and from another version.
+
+/** A file with some hundred runs, closed or killed. */
+async function writtenFile(rig: Rig, end: "SIGTERM" | "SIGKILL"): Promise<void> {
+  await rig.serve();
+  await rig.exited(rig.client("filler", "--lanes", "8", "--ops", "800", "--seed", String(Math.random())));
+  await rig.server.signal(end);
+}
+
+/** The number of the last commit in a copy of the file. */
+function commitNoOf(db: string): number {
+  const database = new SqliteDatabase(db);
+  try {
+    return database.prepare("SELECT commit_no FROM meta").pluck().get() as number;
+  } finally {
+    database.close();
+  }
+}
+
+/** Serves a damaged file all the same. What a server says of ended runs must be the truth, or a refusal with a reason. */
+async function liesOf(rig: Rig, db: string, truth: Said, tally: Tally): Promise<string[]> {
+  const start = await rig.serve({ db }).catch((error: Error) => error);
+  if (start instanceof Error) {
+    tally.add("not served");
+    return /before it listened: ./.test(start.message) ? [] : [`not served, without a reason: ${start.message}`];
+  }
+  const said = await saidOf(rig.url, [...truth.keys()]);
+  await rig.server.signal("SIGKILL");
+  const lies: string[] = [];
+  let refused = 0;
+  for (const [runId, about] of said) {
+    // That a run is not there is no refusal: it is.
+    if ("refused" in about && !about.refused.startsWith("not_found")) refused++;
+    else if ("refused" in about) lies.push(`${runId}: ${about.refused}`);
+    else if (about.text !== (truth.get(runId) as { text: string }).text) lies.push(`of ${runId} is said ${about.text}`);
+  }
+  tally.add(refused > 0 ? "served, runs of it refused" : "served");
+  return lies;
+}
+
+function bitRot(id: string, suffix: "" | "-wal", what: string): Row {
+  return {
+    id,
+    fault: `one bit of ${what} is flipped, or up to 4 KiB of its end are cut off, while nothing serves it`,
+    trials: 200,
+    run: (trials) =>
+      withRig(async (rig) => {
+        const tally = new Tally();
+        // A database that holds everything, or a log that does.
+        await writtenFile(rig, suffix === "" ? "SIGTERM" : "SIGKILL");
+        const files = ["", "-wal"]
+          .filter((name) => existsSync(rig.db + name))
+          .map((name) => ({ name, bytes: readFileSync(rig.db + name) }));
+        const target = files.find(({ name }) => name === suffix);
+        if (target === undefined) throw new Error("the file is not there");
+        const damaged = join(rig.folder, "damaged.db");
+        const restore = () => {
+          for (const name of ["", "-wal", "-shm", ".lock"]) rmSync(damaged + name, { force: true });
+          for (const { name, bytes } of files) writeFileSync(damaged + name, bytes);
+        };
+        restore();
+        const lastCommit = commitNoOf(damaged);
+        await rig.serve({ db: damaged });
+        const closed = await closedRuns(rig.url);
+        const truth = await saidOf(rig.url, closed);
+        await rig.server.signal("SIGTERM");
+        for (let number = 0; number < trials; number++) {
+          await tally.trial(`damage ${number}`, async () => {
+            restore();
+            const cut = number % 5 === 4;
+            const at = Math.floor(Math.random() * target.bytes.length);
+            const changed = Buffer.from(target.bytes);
+            changed[at] = (changed[at] as number) ^ (1 << Math.floor(Math.random() * 8));
+            if (cut) truncateSync(damaged + suffix, target.bytes.length - 1 - Math.floor(Math.random() * 4_095));
+            else writeFileSync(damaged + suffix, changed);
+            const where = cut ? "cut" : `bit of byte ${at}`;
+            // Either the product says that something is wrong, or everything that was acknowledged is there.
+            if ((await rig.verify(damaged)).length > 0) {
+              tally.add("detected");
+              const lies = await liesOf(rig, damaged, truth, tally);
+              return { proof: true, violations: lies.slice(0, 1).map((lie) => `${where}: ${lie}`) };
+            }
+            const { problems } = await rig.check({ db: damaged });
+            // A log that ends in the middle of its last commit is what every power cut may leave: nothing tells them apart.
+            if (problems.length > 0 && cut && suffix === "-wal" && commitNoOf(damaged) === lastCommit - 1) {
+              tally.add("the last commit is gone, as after a power cut");
+              return { proof: true, violations: [] };
+            }
+            if (problems.length === 0) tally.add("harmless");
+            return { proof: true, violations: problems.slice(0, 1).map((problem) => `${where}: ${problem}`) };
+          });
+        }
+        return tally;
+      }),
+  };
+}
+
+const poisonRow: Row = {
+  id: "R24",
+  fault: "one event of an open run is made unreadable in the file",
+  trials: 20,
+  run: (trials) =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await rig.serve();
+      const client = new Client({ address: rig.url });
+      for (let number = 0; number < trials; number++) {
+        await tally.trial(`row ${number}`, async () => {
+          const poisoned = await client.start("torture", { queue: "sdk", input: { signal: false } });
+          const others = await Promise.all(
+            Array.from({ length: 5 }, () => client.start("torture", { queue: "sdk", input: {} })),
+          );
+          await rig.server.signal("SIGTERM");
+          const database = new SqliteDatabase(rig.db);
+          const { changes } = database
+            .prepare(
+              "UPDATE events SET payload = '{broken', detail = substr(detail, 1, 5) WHERE run_no = (SELECT run_no FROM runs WHERE run_id = ?) AND seq = 1",
+            )
+            .run(poisoned.runId);
+          database.close();
+          await rig.serve();
+          const worker = rig.sdkWorker("typescript", `worker-${number}`);
+          await Promise.all(others.map((run) => run.result({ timeoutMs: 30_000 })));
+          const { status } = await client.get(poisoned.runId);
+          await rig.end(worker);
+          const violations = status === "PAUSED" ? [] : [`the run with the unreadable event is ${status}`];
+          return { proof: changes === 1, violations };
+        });
+      }
+      client.close();
+      return tally;
+    }),
+};
+
+const otherVersions: Row = {
+  id: "R28",
+  fault:
+    "a file of a newer format, and of another program (kills at each sync of a first open are the first trials of R2)",
+  trials: 3,
+  run: () =>
+    withRig(async (rig) => {
+      const tally = new Tally();
+      await writtenFile(rig, "SIGTERM");
+      const before = await rig.check();
+      const cases = [
+        ["newer", "user_version = 1000", /newer program/],
+        ["another program's", "application_id = 7", /not a file of Everstep/],
+      ] as const;
+      for (const [name, pragma, says] of cases) {
+        await tally.trial(name, async () => {
+          const copy = join(rig.folder, "other.db");
+          copyFileSync(rig.db, copy);
+          const database = new SqliteDatabase(copy);
+          database.pragma(pragma);
+          database.close();
+          const bytes = readFileSync(copy);
+          const refusal = await rig.serve({ db: copy }).then(
+            () => "it was served",
+            (error: Error) => error.message,
+          );
+          const violations = says.test(refusal) ? [] : [refusal];
+          if (!readFileSync(copy).equals(bytes)) violations.push("the file was changed");
+          return { proof: true, violations };
+        });
+      }
+      await tally.trial("its own", async () => {
+        await rig.serve();
+        await rig.server.signal("SIGTERM");
+        const after = await rig.check();
+        return { proof: after.runs === before.runs, violations: [...after.problems, ...(await rig.verify())] };
+      });
+      return tally;
+    }),
+};
+
+export const damageRows: readonly Row[] = [
+  bitRot("R8", "", "the database"),
+  bitRot("R8w", "-wal", "the log"),
+  poisonRow,
+  otherVersions,
+];
