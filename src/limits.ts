@@ -33,6 +33,9 @@ export const batchDeadlinesMax = 1_024;
 /** Runs in memory that nobody leases: a hit saves one fold of the history. Rows are the truth. */
 export const runCacheMax = 2_048;
 
+/** Largest first event of a run that waits for its grant in memory. With all of the cache: 2 MiB. */
+export const createdBytesMax = KiB;
+
 /** Step keys in all cached runs together, so that long runs do not make the cache large (about 200 bytes each). */
 export const runCacheStepsMax = 100_000;
 

@@ -106,7 +106,7 @@ export function createAcquires(kernel: Kernel): Acquires {
           const known = requestId === "" ? undefined : kernel.leases.ofRequest(namespace, workerId, requestId);
           if (known !== undefined && !known.ending) {
             // Planned now: what is decided between now and then may not be durable when this is.
-            const plan = planAssignment(known.entry.state, known.entry.undurable);
+            const plan = planAssignment(known.entry);
             return transaction.after(() => giveAgain(known, plan));
           }
           if (requestId !== "") {

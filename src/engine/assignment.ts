@@ -1,12 +1,12 @@
 import type { RunEvent } from "../core/event.ts";
 import { payloadBytes } from "../core/payload.ts";
-import type { RunState } from "../core/state.ts";
 import { journalChunkBytesMax, pageSizeMax } from "../limits.ts";
 import { CorruptRowError } from "../store/store.ts";
 import type { Assignment, JournalEntry, LeaseHandle, SignalView } from "./frames.ts";
 import { type JournalContext, journalEntry, journalSeqs, signalView } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
+import type { RunEntry } from "./run-table.ts";
 
 // An assignment is read from the history when its grant is durable, page by page. What counts of the history was
 // noted at the grant: which events make up the journal and which signals are open. A fresh run's few events are still
@@ -18,25 +18,31 @@ export interface GrantPlan {
   readonly openSignals: ReadonlySet<number>;
   /** Signals whose payload a finished wait in the journal returns. */
   readonly consumedSignals: ReadonlySet<number>;
-  /** The whole history when all of it was decided just now. */
+  /** The whole history when memory has it: all of it was decided just now, or behind a start that it has kept. */
   readonly fresh: readonly RunEvent[] | undefined;
   readonly grantedSeq: number;
   readonly deliveries: number;
   readonly cancelRequested: boolean;
 }
 
-export function planAssignment(state: RunState, undurable: readonly RunEvent[]): GrantPlan {
+export function planAssignment({ state, undurable, created }: RunEntry): GrantPlan {
   const consumed = new Set<number>();
   for (const step of state.steps.values()) if (step.signalSeq !== 0) consumed.add(step.signalSeq);
   return {
     journal: journalSeqs(state),
     openSignals: new Set(state.signals.map((signal) => signal.seq)),
     consumedSignals: consumed,
-    fresh: undurable[0]?.seq === 1 ? undurable.slice() : undefined,
+    fresh: freshHistory(created, undurable),
     grantedSeq: state.lastSeq,
     deliveries: state.deliveries,
     cancelRequested: state.cancel !== undefined,
   };
+}
+
+function freshHistory(created: RunEvent | undefined, undurable: readonly RunEvent[]): RunEvent[] | undefined {
+  const firstSeq = undurable[0]?.seq;
+  if (firstSeq === 1) return undurable.slice();
+  return firstSeq === 2 && created !== undefined ? [created, ...undurable] : undefined;
 }
 
 export function handleOf(lease: LiveLease): LeaseHandle {

@@ -62,7 +62,8 @@ function grant(kernel: Kernel, transaction: Transaction, entry: RunEntry, taker:
   taker.leases.add(lease);
   kernel.takers.update(taker);
   kernel.counters.grants += 1;
-  const plan = planAssignment(entry.state, entry.undurable);
+  const plan = planAssignment(entry);
+  entry.created = undefined;
   transaction.after(() => {
     if (lease.ending || kernel.leases.get(lease.leaseId) !== lease) return;
     lease.phase = "offered";

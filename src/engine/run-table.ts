@@ -15,6 +15,8 @@ export interface RunEntry {
   commitNo: number;
   /** Decided and not yet durable, in order, payloads included. */
   undurable: RunEvent[];
+  /** Its first event, durable, while nothing stands behind it: the first grant need not read it from the file. */
+  created: RunEvent | undefined;
   /** The batch of each undurable event. */
   undurableCommitNos: number[];
   /** What answers may show: advances only when a batch is durable. */
@@ -57,6 +59,7 @@ export function createEntry(state: RunState): RunEntry {
     state,
     commitNo: 0,
     undurable: [],
+    created: undefined,
     undurableCommitNos: [],
     durable: { lastSeq: state.lastSeq, stepsCompleted: state.stepsCompleted, updatedAtMs: state.updatedAtMs },
     inLine: false,
