@@ -72,8 +72,10 @@ function peerEntries(peer: string, loads: readonly number[]): Entry[] {
 
 const peers: Suite = {
   entries: [
-    ...[16, 64, 128, 256, 512, 1_024].map((n) => entry(`everstep ${n}`, `run5 --in-flight ${n} ${long}`, true)),
-    ...peerEntries("restate", [16, 64, 128, 256, 512]),
+    ...[16, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192].map((n) =>
+      entry(`everstep ${n}`, `run5 --in-flight ${n} ${long}`, true),
+    ),
+    ...peerEntries("restate", [16, 64, 128, 256, 512, 1_024, 2_048]),
     ...["openworkflow", "dbos", "dbos-python", "temporal", "seed-api"].flatMap((peer) =>
       peerEntries(peer, [16, 64, 128]),
     ),

@@ -5,11 +5,10 @@ import { sealStarts } from "../core/open-starts.ts";
 import { deadlinesOf, rankOf } from "../core/rows.ts";
 import { emptyMap, put, remove, type SparseMap } from "../core/sparse-map.ts";
 import { type RunRow, runRowOf } from "../store/store.ts";
-import { createdBytesMax } from "../limits.ts";
 import { noticeOf } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
-import type { RunEntry } from "./run-table.ts";
+import { keptForGrant, type RunEntry } from "./run-table.ts";
 import type { Transaction } from "./writer.ts";
 
 // From decided events to everything that follows from them: the state, the batch's rows, the line, the deadlines, the
@@ -214,7 +213,7 @@ export function createRecorder(kernel: Kernel, hooks: RecorderHooks): Recorder {
       durable.lastSeq = event.seq;
       durable.updatedAtMs = event.atMs;
       if (event.type === "StepCompleted") durable.stepsCompleted += 1;
-      else if (event.seq === 1 && entry.state.lastSeq === 1 && event.bytes <= createdBytesMax) entry.created = event;
+      else if (event.seq === 1 && entry.state.lastSeq === 1) entry.created = keptForGrant(event);
     }
     if (settled === undurable.length) {
       entry.undurable = [];

@@ -3,6 +3,7 @@ import { createState } from "../core/new-state.ts";
 import { evolve } from "../core/evolve.ts";
 import { emptyMap, type SparseMap } from "../core/sparse-map.ts";
 import { finalStatuses, type RunState } from "../core/state.ts";
+import { createdBytesMax } from "../limits.ts";
 import { CorruptRowError, type RunRow, type Store } from "../store/store.ts";
 
 // Runs in memory, as decided. An entry that an undurable batch touched, or whose run is leased, is pinned: the file
@@ -70,6 +71,11 @@ export function createEntry(state: RunState): RunEntry {
   };
 }
 
+/** The first event of a run, if it may stay in memory until the first grant. */
+export function keptForGrant(event: RunEvent | undefined): RunEvent | undefined {
+  return event !== undefined && event.bytes <= createdBytesMax ? event : undefined;
+}
+
 /**
  * To find what can go, all entries are visited, the leased ones too. That is done once for so many touched runs that
  * each of them pays for this many visits; until then the cache passes its bound by at most a quarter of its size.
@@ -115,11 +121,17 @@ export function createRunTable(options: {
   }
   function load(row: RunRow): RunEntry {
     const state = createState(row);
+    let created: RunEvent | undefined;
     let corruption: CorruptRowError | undefined;
     try {
       for (;;) {
         const events = store.readEvents(row.runNo, { afterSeq: state.lastSeq, limit: pageEvents, bytesMax: pageBytes });
         for (const event of events) evolve(state, event);
+        // A run that nobody has had yet: its row says all of it. Most that are loaded are such, out of a long line.
+        if (row.status === "QUEUED" && row.lastSeq === 1 && events.length === 1) {
+          created = keptForGrant(events[0]);
+          break;
+        }
         // Only an empty page is the end: a short one may have been cut by its bytes, and the row may be older than the
         // history.
         if (events.length > 0) continue;
@@ -132,6 +144,7 @@ export function createRunTable(options: {
       corruption = error;
     }
     const entry = createEntry(state);
+    entry.created = created;
     entry.inLine = row.rank !== undefined;
     entry.rank = row.rank ?? 0;
     add(entry);
