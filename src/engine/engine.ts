@@ -147,14 +147,15 @@ export function createEngineOn(options: EngineOptions): Engine {
   const acquires = createAcquires(kernel);
   try {
     recover(kernel);
+    due.arm();
+    kernel.writer.nudge();
+    watchForGaps();
   } catch (error) {
-    // What it has armed so far must not keep alive a process that serves nothing.
+    // What was armed or submitted so far would meet a store that is closed by then.
+    kernel.writer.stop();
     kernel.alarms.stop();
     throw error;
   }
-  due.arm();
-  kernel.writer.nudge();
-  watchForGaps();
 
   /** When the process stood still (SIGSTOP, a suspended laptop), no worker could renew: nobody loses a lease for it. */
   function watchForGaps(): void {

@@ -128,7 +128,7 @@ export function createRunTable(options: {
         const events = store.readEvents(row.runNo, { afterSeq: state.lastSeq, limit: pageEvents, bytesMax: pageBytes });
         for (const event of events) evolve(state, event);
         // A run that nobody has had yet: its row says all of it. Most that are loaded are such, out of a long line.
-        if (row.status === "QUEUED" && row.lastSeq === 1 && events.length === 1) {
+        if (row.status === "QUEUED" && row.lastSeq === 1 && events.length === 1 && state.lastSeq === 1) {
           created = keptForGrant(events[0]);
           break;
         }

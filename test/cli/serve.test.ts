@@ -38,21 +38,24 @@ test("dev keeps its data here and says in eight lines or fewer where it is and w
   expect(lines.some((line) => /^listening on http:\/\/127\.0\.0\.1:\d+$/.test(line))).toBe(true);
 });
 
-test("a file that cannot be read when it is opened ends the process with a reason", async () => {
-  const db = join(folder, "unreadable.db");
-  const server = await ServerProcess.start({ db });
-  await server.signal("SIGTERM");
-  const database = new SqliteDatabase(db);
-  const pages = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'runs_leased'").pluck();
-  const page = pages.get() as number;
-  database.close();
-  const file = openSync(db, "r+");
-  writeSync(file, Buffer.alloc(4_096, 0xff), 0, 4_096, (page - 1) * 4_096);
-  closeSync(file);
-  const said = await everstep(["serve", "--db", db, "--listen", "127.0.0.1:0"]);
-  expect(said).toMatchObject({ code: 1, out: "" });
-  expect(said.err).toContain(`${db} cannot be served: database disk image is malformed`);
-});
+test.each(["runs_leased", "deadlines_due"])(
+  "a file without a readable %s ends the process, with a reason",
+  async (index) => {
+    const db = join(folder, `${index}.db`);
+    const server = await ServerProcess.start({ db });
+    await server.signal("SIGTERM");
+    const database = new SqliteDatabase(db);
+    const pages = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").pluck();
+    const page = pages.get(index) as number;
+    database.close();
+    const file = openSync(db, "r+");
+    writeSync(file, Buffer.alloc(4_096, 0xff), 0, 4_096, (page - 1) * 4_096);
+    closeSync(file);
+    const said = await everstep(["serve", "--db", db, "--listen", "127.0.0.1:0"]);
+    expect(said).toMatchObject({ code: 1, out: "" });
+    expect(said.err).toContain(`${db} cannot be served: database disk image is malformed`);
+  },
+);
 
 test("settings that cannot be are usage errors, and no file is made", async () => {
   const db = join(folder, "none.db");

@@ -31,16 +31,18 @@ async function liesOf(rig: Rig, db: string, truth: Said, tally: Tally): Promise<
   const start = await rig.serve({ db }).catch((error: Error) => error);
   if (start instanceof Error) {
     tally.add("not served");
-    return /before it listened: ./.test(start.message) ? [] : [`not served, without a reason: ${start.message}`];
+    return /^everstep: /m.test(start.message.replace("before it listened: ", "before it listened:\n"))
+      ? []
+      : [`not served, without a reason: ${start.message}`];
   }
   const said = await saidOf(rig.url, [...truth.keys()]);
   await rig.server.signal("SIGKILL");
   const lies: string[] = [];
   let refused = 0;
   for (const [runId, about] of said) {
-    // That a run is not there is no refusal: it is.
-    if ("refused" in about && !about.refused.startsWith("not_found")) refused++;
-    else if ("refused" in about) lies.push(`${runId}: ${about.refused}`);
+    // The index of ids has no checksum: a bit of it that rots hides a run, until verify tells. Counted by itself.
+    if ("refused" in about && about.refused.startsWith("not_found")) tally.add("runs said not to be there");
+    else if ("refused" in about) refused++;
     else if (about.text !== (truth.get(runId) as { text: string }).text) lies.push(`of ${runId} is said ${about.text}`);
   }
   tally.add(refused > 0 ? "served, runs of it refused" : "served");
@@ -73,6 +75,9 @@ function bitRot(id: string, suffix: "" | "-wal", what: string): Row {
         const closed = await closedRuns(rig.url);
         const truth = await saidOf(rig.url, closed);
         await rig.server.signal("SIGTERM");
+        if (closed.length === 0 || [...truth.values()].some((said) => "refused" in said)) {
+          throw new Error("the whole file has no ended run, or one that cannot be read");
+        }
         for (let number = 0; number < trials; number++) {
           await tally.trial(`damage ${number}`, async () => {
             restore();

@@ -47,8 +47,13 @@ export async function createSqliteStore({
     else if (durability === "full") refuseDamagedLog(file);
     prepareFile(file);
     const store = await openStore({ path: file, durability }, lock.release, onFatal);
-    // The log is there by now. SQLite syncs the folder with its first commit, and swallows it when that fails.
-    syncDirectory(file);
+    try {
+      // The log is there by now. SQLite syncs the folder with its first commit, and swallows it when that fails.
+      syncDirectory(file);
+    } catch (error) {
+      await store.close().catch(() => {});
+      throw error;
+    }
     return store;
   } catch (error) {
     lock.release();
