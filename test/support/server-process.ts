@@ -5,6 +5,9 @@ import { createInterface } from "node:readline";
 
 export const root = join(import.meta.dirname, "..", "..");
 
+/** Longer than a start on a large file under load takes; one that was killed in the midst of it has ended by itself. */
+const startMsMax = 60_000;
+
 /** A real server process on a real file. */
 export class ServerProcess {
   readonly child: ChildProcess;
@@ -44,12 +47,19 @@ export class ServerProcess {
     const stderr: string[] = [];
     createInterface({ input: child.stderr }).on("line", (line) => stderr.push(line));
     const url = await new Promise<string>((resolve, reject) => {
+      const limit = setTimeout(() => {
+        child.kill("SIGKILL");
+        reject(new Error(`the server neither listened nor ended in ${startMsMax} ms: ${stderr.slice(-5).join("\n")}`));
+      }, startMsMax);
+      child.once("exit", () => clearTimeout(limit));
       child.once("exit", (code, signal) => {
         reject(new Error(`the server ended (${code ?? signal}) before it listened: ${stderr.slice(-5).join("\n")}`));
       });
       createInterface({ input: child.stdout }).on("line", (line) => {
         const match = /^listening on (\S+)$/.exec(line);
-        if (match !== null) resolve(match[1] as string);
+        if (match === null) return;
+        clearTimeout(limit);
+        resolve(match[1] as string);
       });
     });
     return new ServerProcess(child, url, stderr);
