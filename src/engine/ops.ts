@@ -174,6 +174,8 @@ function remember(kernel: Kernel, request: Pick<OpRequest, "lease" | "opId">, re
   if (request.opId === 0 || notRemembered.has(refusal.reason)) return;
   const live = kernel.leases.get(request.lease.leaseId);
   if (live === undefined || request.opId <= live.entry.state.lastOpId) return;
+  // A copy that comes late, behind a stalled stream, of an op that its worker has seen refused and will not name again.
+  if (request.opId < live.refusedOpId) return;
   live.refusedOpId = request.opId;
 }
 
