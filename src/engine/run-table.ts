@@ -16,7 +16,7 @@ export interface RunEntry {
   commitNo: number;
   /** Decided and not yet durable, in order, payloads included. */
   undurable: RunEvent[];
-  /** Its first event, durable, while nothing stands behind it: the first grant need not read it from the file. */
+  /** Its first event, durable, until the first grant: which need not read it from the file. */
   created: RunEvent | undefined;
   /** The batch of each undurable event. */
   undurableCommitNos: number[];

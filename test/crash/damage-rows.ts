@@ -31,7 +31,7 @@ async function liesOf(rig: Rig, db: string, truth: Said, tally: Tally): Promise<
   const start = await rig.serve({ db }).catch((error: Error) => error);
   if (start instanceof Error) {
     tally.add("not served");
-    return /^everstep: /m.test(start.message.replace("before it listened: ", "before it listened:\n"))
+    return /(^|before it listened: )everstep: /m.test(start.message)
       ? []
       : [`not served, without a reason: ${start.message}`];
   }

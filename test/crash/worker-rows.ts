@@ -139,16 +139,16 @@ const stoppedWorker: Row = {
         await until(() => isStopped(worker), "the worker stops itself");
         const { violations } = await finishElsewhere(lane, run);
         const before = (await lane.client.get(run.runId)).lastSeq;
-        const stopped = isStopped(worker);
+        const proof = isStopped(worker);
         worker.kill("SIGCONT");
         // It lives: it carries the next run of its queue.
         const next = await started(lane);
         await next.result({ timeoutMs: takeoverMsMax });
         const after = (await lane.client.get(run.runId)).lastSeq;
         await lane.rig.end(worker);
-        if (stopped) lane.tally.add(sdk);
+        if (proof) lane.tally.add(sdk);
         const late = after === before ? [] : [`the late worker wrote events ${before} to ${after}`];
-        return { proof: stopped, violations: [...violations, ...late] };
+        return { proof, violations: [...violations, ...late] };
       });
       refused = await refusedOps(lane.rig);
     }).then((tally) => {

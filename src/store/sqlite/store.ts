@@ -46,15 +46,7 @@ export async function createSqliteStore({
     if (acceptDamagedLog) putDamagedLogAside(file, warn);
     else if (durability === "full") refuseDamagedLog(file);
     prepareFile(file);
-    const store = await openStore({ path: file, durability }, lock.release, onFatal);
-    try {
-      // The log is there by now. SQLite syncs the folder with its first commit, and swallows it when that fails.
-      syncDirectory(file);
-    } catch (error) {
-      await store.close().catch(() => {});
-      throw error;
-    }
-    return store;
+    return await openStore({ path: file, durability }, lock.release, onFatal);
   } catch (error) {
     lock.release();
     throw error;
@@ -102,21 +94,25 @@ async function openStore(
 
   const writer = start("writer-thread");
   const reader = start("reader-thread");
-  let database: Database | undefined;
-  let decisionReads: ReturnType<typeof prepareDecisionReads>;
-  try {
+  async function open() {
     // Both answer once they have opened the file.
     await writer.call("synchronous", []);
     await reader.call("synchronous", []);
-    database = openConnection(path, "reader");
-    decisionReads = prepareDecisionReads(database);
-  } catch (error) {
+    // The log is there by now. SQLite syncs the folder with its first commit, and swallows it when that fails.
+    syncDirectory(path);
+    const opened = openConnection(path, "reader");
+    try {
+      return { database: opened, decisionReads: prepareDecisionReads(opened) };
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+  }
+  const { database, decisionReads } = await open().catch(async (error: unknown) => {
     // A thread that is left would keep the process alive, with nobody served and nobody told.
-    database?.close();
     await Promise.all([writer.end(), reader.end()]);
     throw error;
-  }
-  const here = database;
+  });
 
   async function write(method: "commit" | "probe", args: unknown[], transfer: ArrayBuffer[]): Promise<CommitOutcome> {
     if (fatal !== undefined) return { kind: "fatal", message: fatal };
@@ -144,14 +140,14 @@ async function openStore(
     backup: (target) => writer.call("backup", [target]),
     fileBytes: () => ({ databaseBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`) }),
     async synchronousModes() {
-      const mode = here.pragma("synchronous", { simple: true }) as number;
-      return [mode, await writer.call<number>("synchronous", []), await reader.call<number>("synchronous", [])];
+      const here = database.pragma("synchronous", { simple: true }) as number;
+      return [here, await writer.call<number>("synchronous", []), await reader.call<number>("synchronous", [])];
     },
     async close() {
       if (closed) return;
       closed = true;
       // The writer last: the last connection takes the WAL away, and a reader could not.
-      here.close();
+      database.close();
       try {
         if (fatal === undefined) {
           await reader.call("close", []);
