@@ -6,6 +6,7 @@ import type { Assignment, JournalEntry, LeaseHandle, SignalView } from "./frames
 import { type JournalContext, journalEntry, journalSeqs, signalView } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
+import { oneAt } from "./run-events.ts";
 import type { RunEntry } from "./run-table.ts";
 
 // An assignment is read from the history when its grant is durable, page by page. What counts of the history was
@@ -99,13 +100,7 @@ function createCollector(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sign
       const signals: SignalView[] = [];
       let bytes = 0;
       for (const seq of plan.openSignals) {
-        const event =
-          plan.fresh?.[seq - 1] ??
-          kernel.store.readEvents(lease.entry.state.runNo, {
-            afterSeq: seq - 1,
-            limit: 1,
-            bytesMax: Number.MAX_SAFE_INTEGER,
-          })[0];
+        const event = plan.fresh?.[seq - 1] ?? kernel.store.readEvents(lease.entry.state.runNo, oneAt(seq))[0];
         if (event?.type !== "SignalReceived") throw new Error(`signal ${seq} of ${lease.runId} is not in its history`);
         if (bytes + event.bytes > signalBytesMax) return { signals, throughSeq: seq - 1, bytes };
         bytes += event.bytes;
@@ -149,7 +144,7 @@ export function unlessCorrupt(run: () => void): void {
 function give(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sink: AssignmentSink): void {
   const collector = createCollector(kernel, lease, plan, sink.signalBytesMax);
   const { state } = lease.entry;
-  const options = { limit: pageSizeMax, bytesMax: journalChunkBytesMax };
+  const options = { limit: pageSizeMax, bytesMax: journalChunkBytesMax, throughSeq: plan.grantedSeq };
   const page = plan.fresh ?? kernel.store.readEvents(state.runNo, { afterSeq: 0, ...options });
   for (const event of page) collector.add(event);
   let throughSeq = plan.fresh === undefined ? (page.at(-1)?.seq ?? plan.grantedSeq) : plan.grantedSeq;
@@ -183,10 +178,8 @@ function give(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sink: Assignmen
         continue;
       }
       const events = await kernel.store.readHistory(state.runNo, { afterSeq: throughSeq, ...options });
-      const last = events.at(-1);
-      if (last === undefined) throw new Error(`history of run number ${state.runNo} ends at ${throughSeq}`);
       for (const event of events) collector.add(event);
-      throughSeq = last.seq;
+      throughSeq = events.at(-1)?.seq ?? plan.grantedSeq;
       parts = collector.takeParts();
     }
     sink.complete();

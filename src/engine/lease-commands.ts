@@ -127,7 +127,12 @@ function readNotices(kernel: Kernel, live: LiveLease, tell: (notice: Notice, byt
   const nowMs = kernel.time.nowMs();
   for (let afterSeq = Math.max(live.grantedSeq, live.lastNoticeSeq - pageSizeMax); afterSeq < live.lastNoticeSeq; ) {
     const limit = live.lastNoticeSeq - afterSeq;
-    const events = kernel.store.readEvents(live.entry.state.runNo, { afterSeq, limit, bytesMax: pageBytesMax });
+    const events = kernel.store.readEvents(live.entry.state.runNo, {
+      afterSeq,
+      limit,
+      bytesMax: pageBytesMax,
+      throughSeq: live.grantedSeq,
+    });
     const last = events.at(-1);
     // The newest may not be durable: the next answer tells it.
     if (last === undefined) break;

@@ -236,6 +236,7 @@ function findGrant(kernel: Kernel, runNo: number, epoch: number, beforeSeq: numb
       afterSeq,
       limit: end - 1 - afterSeq,
       bytesMax: Number.MAX_SAFE_INTEGER,
+      throughSeq: end - 1,
     });
     for (const event of events.reverse()) {
       if (event.type === "LeaseGranted" && event.epoch === epoch) return event.detail.leaseId;

@@ -42,26 +42,27 @@ export async function history(
 ): Promise<Page<RunEvent>> {
   const row = rowOf(kernel, ref);
   const { lastSeq } = viewOf(kernel, row);
-  const items = await kernel.store.readHistory(row.runNo, { afterSeq, limit, bytesMax: pageBytesMax });
+  const page = { afterSeq, limit, bytesMax: pageBytesMax, throughSeq: lastSeq };
+  const items = await kernel.store.readHistory(row.runNo, page);
   const last = items.at(-1);
   return { items, more: last !== undefined && last.seq < lastSeq };
 }
 
-/** Every event of a run in order, in pages. */
-async function* pages(kernel: Kernel, runNo: number): AsyncGenerator<RunEvent[]> {
-  let afterSeq = 0;
-  for (;;) {
-    const events = await kernel.store.readHistory(runNo, { afterSeq, limit: pageSizeMax, bytesMax: pageBytesMax });
+/** Every event of a run behind `afterSeq` in order, in pages. */
+export async function* pages(kernel: Kernel, row: RunRow, afterSeq = 0): AsyncGenerator<RunEvent[]> {
+  const bounds = { limit: pageSizeMax, bytesMax: pageBytesMax, throughSeq: row.lastSeq };
+  for (let seenSeq = afterSeq; ; ) {
+    const events = await kernel.store.readHistory(row.runNo, { afterSeq: seenSeq, ...bounds });
     const last = events.at(-1);
     if (last === undefined) return;
     yield events;
-    afterSeq = last.seq;
+    seenSeq = last.seq;
   }
 }
 
 export async function foldRun(kernel: Kernel, row: RunRow): Promise<RunState> {
   const state = createState(row);
-  for await (const events of pages(kernel, row.runNo)) for (const event of events) evolve(state, event);
+  for await (const events of pages(kernel, row)) for (const event of events) evolve(state, event);
   return state;
 }
 
@@ -83,7 +84,7 @@ export async function listSteps(
   }
   const signalPayloads = new Map<string, RunEvent["payload"]>();
   if (wanted.size > 0) {
-    for await (const events of pages(kernel, row.runNo)) {
+    for await (const events of pages(kernel, row)) {
       for (const event of events) {
         const consumer = payloadsOf.get(event.seq);
         if (consumer !== undefined) signalPayloads.set(consumer, event.payload);
@@ -133,7 +134,7 @@ export async function listSignals(
   const consumers = new Map<number, string>();
   for (const [stepKey, step] of state.steps) if (step.signalSeq !== 0) consumers.set(step.signalSeq, stepKey);
   const items: SignalInfo[] = [];
-  for await (const events of pages(kernel, row.runNo)) {
+  for await (const events of pages(kernel, row)) {
     for (const event of events) {
       if (event.type !== "SignalReceived" || event.seq <= afterSeq || (onlyOpen && !open.has(event.seq))) continue;
       if (items.length === limit) return { items, more: true };

@@ -1,9 +1,11 @@
 import type { Failure } from "../core/failure.ts";
 import type { Payload } from "../core/payload.ts";
-import { finalStatuses } from "../core/state.ts";
-import type { RunRow } from "../store/store.ts";
+import type { RunEvent } from "../core/event.ts";
+import { finalStatuses, type RunStatus } from "../core/state.ts";
+import { CorruptRowError, type RunRow } from "../store/store.ts";
 import type { RunRef, RunView } from "./api.ts";
 import type { Kernel } from "./kernel.ts";
+import { oneAt } from "./run-events.ts";
 
 // A run as answers may show it: its row in the file, and over it what became durable since the row was written. The
 // row of a leased run is only written when its status changes; its steps are counted in memory.
@@ -42,16 +44,29 @@ export function viewOf(
   };
 }
 
-/** The whole view, with input and result read from the history. */
+/** The events that close a run, with what they make of it. */
+const ends: { readonly [type in RunEvent["type"]]?: RunStatus } = {
+  RunCompleted: "COMPLETED",
+  RunFailed: "FAILED",
+  RunCancelled: "CANCELLED",
+  RunTerminated: "TERMINATED",
+};
+
+/**
+ * The whole view, with input and result read from the history. A row has no CRC: that it says the end of the history,
+ * and no other, is looked at here. Throws CorruptRowError.
+ */
 export function readView(kernel: Kernel, ref: RunRef): RunView | undefined {
   const row = kernel.store.findRun(ref.namespace, ref.runId);
   if (row === undefined) return undefined;
   if (row.pauseReason === "CORRUPT_HISTORY") return viewOf(kernel, row);
-  const one = { limit: 1, bytesMax: Number.MAX_SAFE_INTEGER };
-  const [created] = kernel.store.readEvents(row.runNo, { afterSeq: 0, ...one });
+  const [created] = kernel.store.readEvents(row.runNo, oneAt(1));
   const input = created?.payload;
-  if (!finalStatuses.has(row.status)) return viewOf(kernel, row, { input });
-  const [last] = kernel.store.readEvents(row.runNo, { afterSeq: row.lastSeq - 1, ...one });
+  const [last] = kernel.store.readEvents(row.runNo, oneAt(row.lastSeq));
+  const end = last === undefined ? undefined : ends[last.type];
+  if (end !== (finalStatuses.has(row.status) ? row.status : undefined)) {
+    throw new CorruptRowError(row.runNo, row.lastSeq, `its row says ${row.status}, the event is ${last?.type}`);
+  }
   if (last?.type === "RunCompleted") return viewOf(kernel, row, { input, output: last.payload });
   if (last?.type === "RunFailed") return viewOf(kernel, row, { input, failure: last.detail.failure });
   return viewOf(kernel, row, { input });

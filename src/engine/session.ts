@@ -191,7 +191,7 @@ export class Session implements Taker {
   private giveNotices(stream: Stream, lease: LiveLease, afterSeq: number): void {
     if (lease.ending || this.stream !== stream) return;
     const { state } = lease.entry;
-    const page = { afterSeq, limit: pageSizeMax, bytesMax: journalChunkBytesMax };
+    const page = { afterSeq, limit: pageSizeMax, bytesMax: journalChunkBytesMax, throughSeq: lease.grantedSeq };
     const events = this.kernel.store.readEvents(state.runNo, page);
     const last = events.at(-1);
     lease.catchingUp = false;

@@ -1,11 +1,11 @@
 import { EngineError, refuse, shuttingDown } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import { finalStatuses } from "../core/state.ts";
-import { pageBytesMax, pageSizeMax, waitersMax, watchKeepAliveMs } from "../limits.ts";
+import { pageSizeMax, waitersMax, watchKeepAliveMs } from "../limits.ts";
 import type { RunFilter } from "../store/store.ts";
 import type { RunRef, RunView } from "./api.ts";
 import type { Kernel } from "./kernel.ts";
-import { getRun, rowOf } from "./queries.ts";
+import { getRun, pages, rowOf } from "./queries.ts";
 import { viewOf } from "./run-view.ts";
 
 // Watching: subscribe to the durable feed first, then read from the cursor on. The feed only wakes; what happened is
@@ -63,15 +63,12 @@ export async function* watchRun(
   try {
     let { afterSeq } = options;
     for (;;) {
-      const closed = finalStatuses.has(rowOf(kernel, ref).status);
-      for (;;) {
-        const events = await kernel.store.readHistory(runNo, { afterSeq, limit: pageSizeMax, bytesMax: pageBytesMax });
-        const last = events.at(-1);
-        if (last === undefined) break;
+      const row = rowOf(kernel, ref);
+      for await (const events of pages(kernel, row, afterSeq)) {
         yield events;
-        afterSeq = last.seq;
+        afterSeq = events.at(-1)?.seq ?? afterSeq;
       }
-      if (closed || options.signal.aborted) return;
+      if (finalStatuses.has(row.status) || options.signal.aborted) return;
       refuseWhenDraining(kernel); // an end without an error would say that the run has ended
       if (!(await bell.wait(watchKeepAliveMs))) yield [];
       if (options.signal.aborted) return;

@@ -132,8 +132,18 @@ export function createWriter(options: {
     scheduled = true;
     clock.defer(() => {
       scheduled = false;
-      drain();
+      takeTurn(drain);
     });
+  }
+
+  /** What is thrown outside of a work leaves half-decided state behind: nothing may be decided on top of it. */
+  function takeTurn(turn: () => void): void {
+    try {
+      turn();
+    } catch (error) {
+      log.error({ err: error }, "the writer could not take its turn");
+      stopFatally(`the writer could not take its turn: ${String(error)}`);
+    }
   }
 
   function hasRoom(): boolean {
@@ -228,8 +238,8 @@ export function createWriter(options: {
     commitStartedAtMs = clock.elapsedMs();
     batch.batch.newestAtMs = hooks.nowMs();
     store.commit(batch.batch).then(
-      (outcome) => finish(batch, outcome),
-      (error: unknown) => finish(batch, { kind: "fatal", message: String(error) }),
+      (outcome) => takeTurn(() => finish(batch, outcome)),
+      (error: unknown) => stopFatally(String(error)),
     );
   }
 
@@ -316,6 +326,7 @@ export function createWriter(options: {
    * and an embedding program, which may live on, must not wait for its answer for ever.
    */
   function stopFatally(message: string): void {
+    if (state === "stopped") return;
     state = "stopped";
     const refused = [...open.works, ...takeMailbox()];
     hooks.fatal(message);
@@ -334,7 +345,7 @@ export function createWriter(options: {
           if (outcome.kind !== "durable") return stopFatally(outcome.message);
           log.info("there is room on the disk again: writing resumes");
           state = "open";
-          hooks.reopened();
+          takeTurn(hooks.reopened);
           schedule();
         },
         (error: unknown) => stopFatally(String(error)),

@@ -116,6 +116,17 @@ export interface RunFilter {
   runKey: string;
 }
 
+/** A part of a run's history: from behind `afterSeq` until it ends or a bound is reached. */
+export interface HistoryPage {
+  afterSeq: number;
+  /** Events at most. */
+  limit: number;
+  /** Bytes at most, unless the first event alone has more. */
+  bytesMax: number;
+  /** The file is known to have the events up to here: a history that ends before is damaged. 0 when nothing is known. */
+  throughSeq: number;
+}
+
 export interface StepStatsRow {
   stepKey: string;
   completed: number;
@@ -149,11 +160,8 @@ export interface Store {
   findRun(namespace: string, runId: string): RunRow | undefined;
   getRun(runNo: number): RunRow | undefined;
   findOpenRunByKey(namespace: string, workflow: string, runKey: string): RunRow | undefined;
-  /**
-   * Events with seq > afterSeq in order, payloads included, CRC checked; stops after `limit` events or, having at
-   * least one, before `bytesMax` bytes would be passed. Throws CorruptRowError.
-   */
-  readEvents(runNo: number, options: { afterSeq: number; limit: number; bytesMax: number }): RunEvent[];
+  /** Events in order, payloads included, CRC checked. Throws CorruptRowError, for one that is missing too. */
+  readEvents(runNo: number, page: HistoryPage): RunEvent[];
   /** The events that an op wrote, in order; empty when there are none. */
   findOp(runNo: number, epoch: number, opId: number): RunEvent[];
   /** Runs of a line in order of (rank, runNo), strictly behind the given place. */
@@ -184,7 +192,7 @@ export interface Store {
     options: { afterCommitNo: number; afterRunNo: number; limit: number },
   ): Promise<RunRow[]>;
   /** As readEvents, in another thread. */
-  readHistory(runNo: number, options: { afterSeq: number; limit: number; bytesMax: number }): Promise<RunEvent[]>;
+  readHistory(runNo: number, page: HistoryPage): Promise<RunEvent[]>;
   stepStats(options: { namespace: string; workflow: string; limit: number }): Promise<StepStatsRow[]>;
 
   /** Copies the file page by page while it is in use. Memory: refused. */

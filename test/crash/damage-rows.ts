@@ -26,12 +26,18 @@ function commitNoOf(db: string): number {
   }
 }
 
-/** Serves a damaged file all the same. What a server says of ended runs must be the truth, or a refusal with a reason. */
-async function liesOf(rig: Rig, db: string, truth: Said, tally: Tally): Promise<string[]> {
+/** The refusals that say what is wrong: of a run's history, and of a part of the file that SQLite cannot follow. */
+const saysDamage = /^data_loss: |malformed/;
+
+/**
+ * Serves the file, damaged or not. What a server says of ended runs must be the truth, or a refusal that says what is
+ * wrong; of a file that `everstep verify` has nothing against it must be the truth.
+ */
+async function liesOf(rig: Rig, db: string, truth: Said, whole: boolean, tally: Tally): Promise<string[]> {
   const start = await rig.serve({ db }).catch((error: Error) => error);
   if (start instanceof Error) {
     tally.add("not served");
-    return /(^|before it listened: )everstep: /m.test(start.message)
+    return !whole && /(^|before it listened: )everstep: /m.test(start.message)
       ? []
       : [`not served, without a reason: ${start.message}`];
   }
@@ -39,13 +45,16 @@ async function liesOf(rig: Rig, db: string, truth: Said, tally: Tally): Promise<
   await rig.server.signal("SIGKILL");
   const lies: string[] = [];
   let refused = 0;
+  let hidden = 0;
   for (const [runId, about] of said) {
     // The index of ids has no checksum: a bit of it that rots hides a run, until verify tells. Counted by itself.
-    if ("refused" in about && about.refused.startsWith("not_found")) tally.add("runs said not to be there");
-    else if ("refused" in about) refused++;
+    if ("refused" in about && about.refused.startsWith("not_found") && !whole) hidden++;
+    else if ("refused" in about && saysDamage.test(about.refused) && !whole) refused++;
+    else if ("refused" in about) lies.push(`of ${runId}: ${about.refused}`);
     else if (about.text !== (truth.get(runId) as { text: string }).text) lies.push(`of ${runId} is said ${about.text}`);
   }
   tally.add(refused > 0 ? "served, runs of it refused" : "served");
+  if (hidden > 0) tally.add("served, runs of it said not to be there");
   return lies;
 }
 
@@ -91,7 +100,7 @@ function bitRot(id: string, suffix: "" | "-wal", what: string): Row {
             // Either the product says that something is wrong, or everything that was acknowledged is there.
             if ((await rig.verify(damaged)).length > 0) {
               tally.add("detected");
-              const lies = await liesOf(rig, damaged, truth, tally);
+              const lies = await liesOf(rig, damaged, truth, false, tally);
               return { proof: true, violations: lies.slice(0, 1).map((lie) => `${where}: ${lie}`) };
             }
             const { problems } = await rig.check({ db: damaged });
@@ -100,7 +109,10 @@ function bitRot(id: string, suffix: "" | "-wal", what: string): Row {
               tally.add("the last commit is gone, as after a power cut");
               return { proof: true, violations: [] };
             }
-            if (problems.length === 0) tally.add("harmless");
+            if (problems.length === 0) {
+              tally.add("harmless");
+              problems.push(...(await liesOf(rig, damaged, truth, true, tally)));
+            }
             return { proof: true, violations: problems.slice(0, 1).map((problem) => `${where}: ${problem}`) };
           });
         }

@@ -31,11 +31,23 @@ export async function closedRuns(url: string): Promise<string[]> {
   }
 }
 
+/** All pages of it, or the refusal of one. */
+async function historyOf(url: string, runId: string): Promise<{ ok: boolean; answer: Answer }> {
+  const events: unknown[] = [];
+  for (let pageToken = ""; ; ) {
+    const page = await ask(url, "GetRunHistory", { runId, pageSize: 1_000, pageToken });
+    if (!page.ok) return page;
+    events.push(...((page.answer.events ?? []) as unknown[]));
+    pageToken = (page.answer.nextPageToken ?? "") as string;
+    if (pageToken === "") return { ok: true, answer: { events } };
+  }
+}
+
 export async function saidOf(url: string, runIds: readonly string[]): Promise<Said> {
   const said = new Map<string, { text: string } | { refused: string }>();
   for (const runId of runIds) {
     const { ok, answer } = await ask(url, "GetRun", { runId });
-    const events = await ask(url, "GetRunHistory", { runId, pageSize: 1_000 });
+    const events = await historyOf(url, runId);
     const refused = [{ ok, answer }, events].find((each) => !each.ok)?.answer;
     if (refused !== undefined) said.set(runId, { refused: `${refused.code}: ${refused.message}` });
     else {

@@ -143,6 +143,36 @@ test("a query says so and sets an open run aside; a closed one stays closed, and
   await again.engine.stop();
 });
 
+test("what a row says of an end is held against the history: neither a part of it nor another end is told", async () => {
+  const rig = await openRig();
+  for (const runId of ["short", "gone", "other", "open"]) {
+    const lease = await leased(rig, runId);
+    await rig.unary(lease, { type: "CompleteRun", output: json(runId) });
+  }
+  await leased(rig, "running");
+  file.tamper((database) => {
+    database.exec("DELETE FROM events WHERE run_no = 1 AND seq = (SELECT max(seq) FROM events WHERE run_no = 1)");
+    database.exec("DELETE FROM events WHERE run_no = 2");
+    const failed = "UPDATE runs SET status = (SELECT status FROM runs WHERE run_no = 3) + ? WHERE run_no = ?";
+    database.prepare(failed).run(1, 3);
+    database.exec("UPDATE runs SET status = 1 WHERE run_no = 4");
+    database.exec("DELETE FROM events WHERE run_no = 5 AND seq > 1");
+  });
+  for (const runId of ["short", "gone", "other", "open"]) await expect(rig.run(runId)).rejects.toMatchObject(corrupt);
+  const page = { afterSeq: 0, limit: 100 };
+  for (const runId of ["short", "gone", "running"]) {
+    await expect(rig.engine.history({ namespace: "default", runId }, page)).rejects.toMatchObject(corrupt);
+    const steps = rig.engine.listSteps({ namespace: "default", runId }, { offset: 0, limit: 10 });
+    await expect(steps).rejects.toMatchObject(corrupt);
+    const watched = async () => {
+      const watch = { afterSeq: 0, signal: AbortSignal.timeout(60_000) };
+      for await (const _ of rig.engine.watchRun({ namespace: "default", runId }, watch));
+    };
+    await expect(watched()).rejects.toMatchObject(corrupt);
+  }
+  await rig.engine.stop();
+});
+
 test("a worker without a stream has its answer although its notices cannot be read", async () => {
   const rig = await openRig();
   const lease = await leased(rig, "bad");

@@ -143,6 +143,27 @@ test("what waits behind a failed sync is told that the server stops", async () =
   expect(answered, "what may be in the file is not spoken of").toBe(false);
 });
 
+for (const read of ["scanLine", "scanDeadlines"] as const) {
+  test(`a file that cannot be read any more when the server decides by itself (${read}) stops everything`, async () => {
+    const store = createMemoryStore();
+    const whole = store[read] as (options: never) => never;
+    let broken = false;
+    store[read] = (options: never) => {
+      if (broken) throw new Error("database disk image is malformed");
+      return whole(options);
+    };
+    const rig = new EngineRig({ store, runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1 });
+    for (const startDelayMs of [1_000, 1_000, 2_000]) await rig.started({ startDelayMs });
+    const worker = await rig.worker().greeted();
+    broken = true;
+    await rig.advanceMs(3_000);
+    expect(rig.fatal).toEqual([expect.stringMatching(/writer could not take its turn: Error: database disk image/)]);
+    expect(rig.engine.status().writer).toBe("stopped");
+    await expect(rig.start()).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
+    expect(worker.assignments.length).toBeLessThan(3);
+  });
+}
+
 test("a failed sync stops everything: no answer is ever given again", async () => {
   const { store, rig } = held();
   store.outcome = { kind: "fatal", message: "fsync failed" };

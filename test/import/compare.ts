@@ -92,7 +92,7 @@ export function expectEqualFiles(from: string, path: string): number {
         version: (workflow as { version?: number }).version,
         workerId: "",
       });
-      const events = reads.readEvents(row.runNo, { afterSeq: 0, limit: 1_000, bytesMax: 1e9 });
+      const events = reads.readEvents(row.runNo, { afterSeq: 0, limit: 1_000, bytesMax: 1e9, throughSeq: 0 });
       expectEqualHistories(run, events);
       number += 1;
     }

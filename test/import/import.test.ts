@@ -329,7 +329,7 @@ function eventsOf(path: string, runId: string) {
   const database = new SqliteDatabase(path, { readonly: true });
   try {
     const { findRun, readEvents } = prepareDecisionReads(database);
-    return readEvents(findRun("default", runId)!.runNo, { afterSeq: 0, limit: 1_000, bytesMax: 1e9 });
+    return readEvents(findRun("default", runId)!.runNo, { afterSeq: 0, limit: 1_000, bytesMax: 1e9, throughSeq: 0 });
   } finally {
     database.close();
   }

@@ -291,7 +291,7 @@ export class Checker {
       const check = createRunCheck(row, (seq, message) => {
         throw this.violation(`I6 ${known.runId} seq ${seq}: ${message}`);
       });
-      const events = store.readEvents(runNo, { afterSeq: 0, limit: 100_000, bytesMax: 1e9 });
+      const events = store.readEvents(runNo, { afterSeq: 0, limit: 100_000, bytesMax: 1e9, throughSeq: 0 });
       if (events.at(-1)?.seq !== known.lastSeq) throw this.violation(`I1 ${known.runId} lost events`);
       for (const event of events) check.event(event);
       check.end(store.readDeadlines(runNo));

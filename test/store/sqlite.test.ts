@@ -29,7 +29,7 @@ storeSuite("sqlite", async () => {
   };
 });
 
-const page = { afterSeq: 0, limit: 100, bytesMax: 1e6 };
+const page = { afterSeq: 0, limit: 100, bytesMax: 1e6, throughSeq: 0 };
 
 describe("the file", () => {
   const file = useTemporaryFile();

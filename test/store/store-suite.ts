@@ -11,7 +11,7 @@ export interface StoreUnderTest {
 }
 
 const all: RunFilter = { namespace: "default", workflow: "", queue: "", statuses: [], runKey: "" };
-const page = { afterSeq: 0, limit: 1_000, bytesMax: 1e9 };
+const page = { afterSeq: 0, limit: 1_000, bytesMax: 1e9, throughSeq: 0 };
 
 /** What every adapter promises. */
 export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): void {
@@ -65,6 +65,22 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
       expect(seqs({ bytesMax: 199 })).toEqual([1]);
       expect(seqs({ bytesMax: 1, afterSeq: 2 })).toEqual([3]);
       expect(seqs({ afterSeq: 4 })).toEqual([]);
+    });
+
+    test("a history that ends before it is known to, not at a bound of the page, is damaged", async () => {
+      const events = [1, 2, 3].map((seq) => completed(seq, `s${seq}`, payloadOf("x".repeat(100))));
+      await commit({ events: events.map((event) => ({ runNo: 1, event })) });
+      const read = (options: Partial<typeof page>) => store.readEvents(1, { ...page, ...options });
+      expect(read({ throughSeq: 3 })).toHaveLength(3);
+      expect(read({ throughSeq: 4, limit: 3 })).toHaveLength(3);
+      expect(read({ throughSeq: 4, bytesMax: 200 })).toHaveLength(2);
+      expect(read({ throughSeq: 4, afterSeq: 4 })).toEqual([]);
+      const missing = { name: "CorruptRowError", runNo: 1, seq: 4, message: expect.stringContaining("missing") };
+      for (const afterSeq of [0, 3]) {
+        expect(() => read({ throughSeq: 4, afterSeq })).toThrow(expect.objectContaining(missing));
+        await expect(store.readHistory(1, { ...page, throughSeq: 4, afterSeq })).rejects.toMatchObject(missing);
+      }
+      expect(() => store.readEvents(7, { ...page, throughSeq: 1 })).toThrow(/seq 1: the event is missing/);
     });
 
     test("rows come back whole, and are replaced whole", async () => {
@@ -319,7 +335,7 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
       const events = Array.from({ length: 8_192 }, (_, index) => completed(index + 1, `s${index}`, payloadOf("12345")));
       expect(await commit({ events: events.map((event) => ({ runNo: 1, event })) })).toEqual({ kind: "durable" });
       expect(await store.probe()).toEqual({ kind: "durable" });
-      expect(await store.readHistory(1, { afterSeq: 8_190, limit: 10, bytesMax: 1e6 })).toEqual(events.slice(8_190));
+      expect(await store.readHistory(1, { ...page, afterSeq: 8_190 })).toEqual(events.slice(8_190));
       expect(store.readMeta().commitNo).toBe(1);
     });
   });

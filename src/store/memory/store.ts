@@ -1,6 +1,7 @@
 import { type RunEvent, resultTypes } from "../../core/event.ts";
 import { finalStatuses } from "../../core/state.ts";
-import type { Batch, CommitOutcome, DeadlineRow, RunRow, Store } from "../store.ts";
+import { type Batch, type CommitOutcome, CorruptRowError, type DeadlineRow } from "../store.ts";
+import type { HistoryPage, RunRow, Store } from "../store.ts";
 import { checkBatch } from "./constraints.ts";
 import { createQueries } from "./queries.ts";
 import { compareTexts, createSortedList, type SortedList } from "./sorted-list.ts";
@@ -96,7 +97,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     return line;
   }
 
-  function readEvents(runNo: number, page: { afterSeq: number; limit: number; bytesMax: number }): RunEvent[] {
+  function readEvents(runNo: number, page: HistoryPage): RunEvent[] {
     const taken: RunEvent[] = [];
     let bytes = 0;
     for (const event of tables.events.get(runNo) ?? []) {
@@ -104,6 +105,11 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
       bytes += event.bytes;
       if (taken.length >= page.limit || (taken.length > 0 && bytes > page.bytesMax)) break;
       taken.push(event);
+    }
+    const next = (taken.at(-1)?.seq ?? page.afterSeq) + 1;
+    const ended = next > (tables.events.get(runNo)?.at(-1)?.seq ?? 0);
+    if (ended && taken.length < page.limit && next <= page.throughSeq) {
+      throw new CorruptRowError(runNo, next, "the event is missing");
     }
     return taken;
   }

@@ -107,7 +107,7 @@ export function prepareReadEvents(database: Database): Store["readEvents"] {
       `SELECT ${eventColumns} FROM events WHERE run_no = ? + 0 AND seq > ? + 0 ORDER BY seq LIMIT ? + 0`,
     )
     .raw();
-  return (runNo, { afterSeq, limit, bytesMax }) => {
+  return (runNo, { afterSeq, limit, bytesMax, throughSeq }) => {
     const events: RunEvent[] = [];
     let bytes = 0;
     for (const row of statement.iterate(runNo, afterSeq, limit)) {
@@ -115,9 +115,11 @@ export function prepareReadEvents(database: Database): Store["readEvents"] {
       const expected = afterSeq + events.length + 1;
       if (event.seq !== expected) throw new CorruptRowError(runNo, expected, "the event is missing");
       bytes += event.bytes;
-      if (events.length > 0 && bytes > bytesMax) break;
+      if (events.length > 0 && bytes > bytesMax) return events;
       events.push(event);
     }
+    const next = afterSeq + events.length + 1;
+    if (events.length < limit && next <= throughSeq) throw new CorruptRowError(runNo, next, "the event is missing");
     return events;
   };
 }
