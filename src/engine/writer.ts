@@ -136,7 +136,7 @@ export function createWriter(options: {
     });
   }
 
-  /** What is thrown outside of a work leaves half-decided state behind: nothing may be decided on top of it. */
+  /** What is thrown outside of a work, or by one in the middle of its events, leaves half of a decision behind: the end. */
   function takeTurn(turn: () => void): void {
     try {
       turn();
@@ -198,6 +198,7 @@ export function createWriter(options: {
       work.run(open);
       for (let i = from; i < events.length; i++) open.bytes += events[i]?.event.bytes ?? 0;
     } catch (error) {
+      if (!(error instanceof EngineError) && events.length > from) throw error; // half of it must not be committed
       // It stays among the works of the batch: when that one fails, this is discarded and answered with the others.
       const refusal = error instanceof EngineError ? error.refusal : internalError(error);
       open.after(() => work.refuse(refusal));
