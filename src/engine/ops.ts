@@ -3,10 +3,9 @@ import { decide } from "../core/decide.ts";
 import { leaseLost } from "../core/decide-lease.ts";
 import type { ChangeNote } from "../core/decision.ts";
 import { digestOf } from "../core/digest.ts";
-import { type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
+import { EngineError, type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import { finalStatuses } from "../core/state.ts";
-import { CorruptRowError } from "../store/store.ts";
 import { resolveLease } from "./claims.ts";
 import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote, WorkerClaim } from "./frames.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
@@ -207,7 +206,7 @@ function lookUp(
     try {
       answer(lookedUp(kernel, entry, command, request));
     } catch (error) {
-      if (!(error instanceof CorruptRowError)) throw error;
+      if (!(error instanceof EngineError)) throw error;
       answer(error.refusal);
     }
   });

@@ -198,15 +198,19 @@ export function createWriter(options: {
       work.run(open);
       for (let i = from; i < events.length; i++) open.bytes += events[i]?.event.bytes ?? 0;
     } catch (error) {
-      if (!(error instanceof EngineError) && events.length > from) throw error; // half of it must not be committed
+      if (!isRefusal(error) && events.length > from) throw error; // half of it must not be committed
       // It stays among the works of the batch: when that one fails, this is discarded and answered with the others.
-      const refusal = error instanceof EngineError ? error.refusal : internalError(error);
+      const refusal = isRefusal(error) ? error.refusal : internalError(error);
       open.after(() => work.refuse(refusal));
     }
   }
+  /** Not a bug of ours, nor a file that cannot be read. */
+  function isRefusal(error: unknown): error is EngineError {
+    return error instanceof EngineError && error.reason !== "INTERNAL";
+  }
   function internalError(error: unknown): Refusal {
     log.error({ err: error }, "a command could not be decided");
-    return refuse("INTERNAL", "a bug of ours; the server's log has it");
+    return error instanceof EngineError ? error.refusal : refuse("INTERNAL", "a bug of ours; the server's log has it");
   }
 
   /** Commits the open batch, or answers it at once when it writes nothing. */

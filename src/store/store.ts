@@ -145,6 +145,20 @@ export class CorruptRowError extends EngineError {
   }
 }
 
+/**
+ * Thrown by reads of a file that cannot be followed, its pages or indexes, or that the disk does not give: no single run
+ * is to blame.
+ */
+export class UnreadableFileError extends EngineError {
+  /** What the library below said of it. */
+  readonly detail: string;
+  constructor(detail: string) {
+    super(refuse("INTERNAL", `the file cannot be read: ${detail} ("everstep verify" reads all of it)`));
+    this.name = "UnreadableFileError";
+    this.detail = detail;
+  }
+}
+
 export interface Store {
   /** "memory" or the path of the file. */
   readonly name: string;

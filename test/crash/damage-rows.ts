@@ -27,7 +27,7 @@ function commitNoOf(db: string): number {
 }
 
 /** The refusals that say what is wrong: of a run's history, and of a part of the file that SQLite cannot follow. */
-const saysDamage = /^data_loss: |malformed/;
+const saysDamage = /^data_loss: |: the file cannot be read: /;
 
 /**
  * Serves the file, damaged or not. What a server says of ended runs must be the truth, or a refusal that says what is

@@ -34,6 +34,7 @@ export class Tally {
     if (this.trials % 25 === 0) {
       console.error(`${this.trials} trials, ${this.fired} fired, ${this.violations.length} violations`);
     }
+    const known = this.violations.length;
     try {
       const { proof, violations } = await body();
       if (proof) this.fired += 1;
@@ -41,6 +42,7 @@ export class Tally {
     } catch (error) {
       this.violations.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
+    for (const violation of this.violations.slice(known)) console.error(violation);
   }
   add(figure: string, by = 1): void {
     this.figures[figure] = ((this.figures[figure] as number | undefined) ?? 0) + by;

@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import SqliteDatabase from "better-sqlite3";
 import { describe, expect, test } from "vitest";
 import { threadCallsMax } from "../../src/limits.ts";
 import { backupFile } from "../../src/store/sqlite/backup.ts";
@@ -150,6 +151,35 @@ describe("corruption", () => {
     await committer(store)({ events: [1, 2, 3].map((seq) => ({ runNo: 1, event: created(seq) })) });
     file.tamper((database) => database.exec("DELETE FROM events WHERE seq = 2"));
     expect(() => store.readEvents(1, page)).toThrow(/seq 2: the event is missing/);
+  });
+
+  test("pages that SQLite cannot follow are told as such, and cost nobody who does not need them", async () => {
+    const store = await file.open();
+    await committer(store)({ runs: [rowOf(1)], events: [{ runNo: 1, event: created() }] });
+    await store.close();
+    const bytes = readFileSync(file.path);
+    const database = new SqliteDatabase(file.path, { readonly: true });
+    const root = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get() as number;
+    const pageBytes = database.pragma("page_size", { simple: true }) as number;
+    database.close();
+    bytes.fill(0xff, (root - 1) * pageBytes, root * pageBytes);
+    writeFileSync(file.path, bytes);
+    const again = await file.open();
+    const told = {
+      name: "UnreadableFileError",
+      message: expect.stringMatching(/^INTERNAL: the file cannot be read: .+everstep verify/),
+    };
+    expect(() => again.readEvents(1, page)).toThrow(expect.objectContaining(told));
+    await expect(again.readHistory(1, page)).rejects.toMatchObject(told);
+    expect(again.getRun(1)).toMatchObject({ runNo: 1 });
+    await again.close();
+  });
+
+  test("a row with a status that there is not is told as its run's", async () => {
+    const store = await file.open();
+    await committer(store)({ runs: [rowOf(1)] });
+    file.tamper((database) => database.exec("UPDATE runs SET status = 77"));
+    expect(() => store.getRun(1)).toThrow(/run number 1 cannot be read at seq 0: its row has status 77/);
   });
 });
 

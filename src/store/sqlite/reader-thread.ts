@@ -1,8 +1,9 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { CorruptRowError } from "../store.ts";
+import { CorruptRowError, UnreadableFileError } from "../store.ts";
 import { openConnection } from "./open.ts";
 import { prepareQueries, type QueryName } from "./queries.ts";
 import type { ThreadData, ThreadReply, ThreadRequest } from "./thread.ts";
+import { toldUnreadable } from "./unreadable-file.ts";
 
 // Answers queries, so that a long list never holds up a decision.
 
@@ -25,7 +26,9 @@ port.on("message", ({ id, method, args }: ThreadRequest) => {
 function reply(id: number, method: string, args: unknown[]): ThreadReply {
   try {
     return { id, value: answer(method, args) };
-  } catch (error) {
+  } catch (thrown) {
+    const error = toldUnreadable(thrown);
+    if (error instanceof UnreadableFileError) return { id, error: error.message, unreadable: error.detail };
     if (error instanceof CorruptRowError) {
       const { runNo, seq, message } = error;
       return { id, error: message, corrupt: { runNo, seq, detail: message.slice(message.indexOf(": ") + 2) } };

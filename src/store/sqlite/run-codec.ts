@@ -1,6 +1,6 @@
 import type { PauseReason } from "../../core/event.ts";
 import type { RunStatus } from "../../core/state.ts";
-import type { RunRow } from "../store.ts";
+import { CorruptRowError, type RunRow } from "../store.ts";
 
 // The numbers are in files: append, never renumber. The partial indexes rely on 2 and on "below 5 is open".
 const statusCodes: Record<RunStatus, number> = {
@@ -104,7 +104,7 @@ export function pushRun(values: RunValue[], row: RunRow, commitNo: number): void
   );
 }
 
-/** From the columns in order. */
+/** From the columns in order. Throws CorruptRowError. */
 export function decodeRun(values: readonly unknown[]): RunRow {
   const [runNo, namespace, runId, workflow, queue, runKey] = values as [number, string, string, string, string, string];
   const [status, pauseReason, cancelRequested, priority, version, stepsCompleted, lastSeq, epoch] = values.slice(6) as [
@@ -114,6 +114,8 @@ export function decodeRun(values: readonly unknown[]): RunRow {
   const [createdAtMs, updatedAtMs, startedAtMs, closedAtMs, availableAtMs, timeoutAtMs, rank, commitNo] = values.slice(
     15,
   ) as [number, number, number, number, number, number, number | null, number];
+  const named = statuses.get(status);
+  if (named === undefined) throw new CorruptRowError(runNo, 0, `its row has status ${status}`);
   return {
     runNo,
     namespace,
@@ -121,7 +123,7 @@ export function decodeRun(values: readonly unknown[]): RunRow {
     workflow,
     queue,
     runKey,
-    status: statusOf(status),
+    status: named,
     pauseReason: pauseReasons.get(pauseReason),
     cancelRequested: cancelRequested !== 0,
     priority,

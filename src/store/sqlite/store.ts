@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
-import { type CommitOutcome, CorruptRowError, type Store } from "../store.ts";
+import { type CommitOutcome, CorruptRowError, type Store, UnreadableFileError } from "../store.ts";
 import { encodeBatch } from "./batch-codec.ts";
 import { putDamagedLogAside, refuseDamagedLog } from "./damaged-log.ts";
 import { createPrivateFile, realPath, syncDirectory } from "./files.ts";
@@ -8,7 +8,8 @@ import { lockFile } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { type Durability, openConnection } from "./open.ts";
 import { prepareDecisionReads } from "./statements.ts";
-import { startThread, type Thread, type ThreadData } from "./thread.ts";
+import { startThread, type Thread, type ThreadData, type ThreadError } from "./thread.ts";
+import { tellUnreadable } from "./unreadable-file.ts";
 import { outcomeOf } from "./writer.ts";
 
 // Three connections to one file: the writer's in its thread, the queries' in another, and one here for the reads that
@@ -102,7 +103,7 @@ async function openStore(
     syncDirectory(path);
     const opened = openConnection(path, "reader");
     try {
-      return { database: opened, decisionReads: prepareDecisionReads(opened) };
+      return { database: opened, decisionReads: tellUnreadable(prepareDecisionReads(opened)) };
     } catch (error) {
       opened.close();
       throw error;
@@ -161,14 +162,9 @@ async function openStore(
   };
 }
 
-function toError({
-  error,
-  corrupt,
-}: {
-  error: string;
-  corrupt?: { runNo: number; seq: number; detail: string };
-}): Error {
-  return corrupt === undefined ? new Error(error) : new CorruptRowError(corrupt.runNo, corrupt.seq, corrupt.detail);
+function toError({ error, corrupt, unreadable }: ThreadError): Error {
+  if (corrupt !== undefined) return new CorruptRowError(corrupt.runNo, corrupt.seq, corrupt.detail);
+  return unreadable === undefined ? new Error(error) : new UnreadableFileError(unreadable);
 }
 
 function sizeOf(path: string): number {

@@ -10,10 +10,15 @@ export interface ThreadRequest {
   args: unknown[];
 }
 
-export type ThreadReply =
-  | { id: number; value: unknown }
-  /** `corrupt` when it was a CorruptRowError. */
-  | { id: number; error: string; corrupt?: { runNo: number; seq: number; detail: string } };
+export interface ThreadError {
+  error: string;
+  /** It was a CorruptRowError. */
+  corrupt?: { runNo: number; seq: number; detail: string };
+  /** It was an UnreadableFileError, with this detail. */
+  unreadable?: string;
+}
+
+export type ThreadReply = { id: number; value: unknown } | ({ id: number } & ThreadError);
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -44,7 +49,7 @@ export function startThread(
   name: "writer-thread" | "reader-thread",
   options: {
     data: ThreadData;
-    toError: (reply: { error: string; corrupt?: { runNo: number; seq: number; detail: string } }) => Error;
+    toError: (reply: ThreadError) => Error;
     /** The thread ended although nobody asked for it, or says itself that it cannot go on. */
     onDeath: (message: string) => void;
   },
