@@ -91,7 +91,8 @@ export async function* watchRuns(
   try {
     let cursor = options.cursor ?? { commitNo: kernel.store.readMeta().commitNo, runNo: Number.MAX_SAFE_INTEGER };
     yield { runs: [], cursor };
-    while (!options.signal.aborted && !kernel.draining()) {
+    while (!options.signal.aborted) {
+      refuseWhenDraining(kernel); // it has no end of its own: without an error a client would not know to come again
       const rows = await kernel.store.listChangedRuns(filter, {
         afterCommitNo: cursor.commitNo,
         afterRunNo: cursor.runNo,

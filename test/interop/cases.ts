@@ -205,6 +205,29 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "WatchRuns: each change of the runs that a filter lets pass, and behind a cursor what was missed",
+    async run(peer, id) {
+      const { runs, leases } = peer;
+      const filter = { workflow: id };
+      const told: unknown[] = [];
+      let cursor = "";
+      for await (const message of runs.watchRuns({ filter })) {
+        told.push(...message.runs.map(({ runId, status }) => ({ runId, status })));
+        // The first message has no runs: the place from which on nothing is missed.
+        if (cursor === "") await runs.startRun({ ...start(id), workflow: id });
+        else break;
+        cursor = message.cursor;
+      }
+      expect(told).toEqual([{ runId: id, status: RunStatus.QUEUED }]);
+      await leases.completeRun({ lease: await acquire(peer, id) });
+      for await (const message of runs.watchRuns({ filter, cursor })) {
+        if (message.runs.length === 0) continue;
+        expect(message.runs).toMatchObject([{ runId: id, status: RunStatus.COMPLETED }]);
+        break;
+      }
+    },
+  },
+  {
     name: "errors: code, reason, domain and field",
     async run({ runs, leases }, id) {
       const unknown = { code: "NotFound", reason: "RUN_NOT_FOUND", domain };
