@@ -175,6 +175,28 @@ describe("corruption", () => {
     await again.close();
   });
 
+  test("an index that leads to another run's row is told, not believed", async () => {
+    const store = await file.open();
+    await committer(store)({
+      runs: [rowOf(2, { runId: "two", runKey: "k" }), rowOf(3, { runId: "three", runKey: "l" })],
+    });
+    await store.close();
+    const bytes = readFileSync(file.path);
+    for (const key of ["defaulttwo", "defaultorderk"]) {
+      // An entry of an index ends with the number of its run.
+      const at = bytes.indexOf(`${key}\x02`);
+      expect(at).toBeGreaterThan(0);
+      expect(bytes.lastIndexOf(`${key}\x02`)).toBe(at);
+      bytes[at + key.length] = 3;
+    }
+    writeFileSync(file.path, bytes);
+    const again = await file.open();
+    const told = /file cannot be read: an index of runs leads to run number 3, which is another one/;
+    expect(() => again.findRun("default", "two")).toThrow(told);
+    expect(() => again.findOpenRunByKey("default", "order", "k")).toThrow(told);
+    expect(again.findRun("default", "three")).toMatchObject({ runNo: 3 });
+  });
+
   test("a row with a status that there is not is told as its run's", async () => {
     const store = await file.open();
     await committer(store)({ runs: [rowOf(1)] });

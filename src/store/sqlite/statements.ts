@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import type { RunEvent } from "../../core/event.ts";
 import type { DeadlineKind } from "../../core/state.ts";
-import { CorruptRowError, type DeadlineRow, type RunRow, type Store } from "../store.ts";
+import { CorruptRowError, type DeadlineRow, type RunRow, type Store, UnreadableFileError } from "../store.ts";
 import { decodeEvent, eventColumns } from "./event-codec.ts";
 import { decodeRun, runColumns } from "./run-codec.ts";
 
@@ -30,11 +30,13 @@ type Row = unknown[];
 export function prepareDecisionReads(database: Database): DecisionReads {
   const prepare = <P extends unknown[]>(sql: string) => database.prepare<P, Row>(sql).raw();
   const meta = prepare<[]>("SELECT commit_no, newest_at_ms, (SELECT max(run_no) FROM runs) FROM meta");
-  const runById = prepare<[string, string]>(`SELECT ${runColumns} FROM runs WHERE namespace = ? AND run_id = ?`);
+  // Two searches, so that the row says what it is: SQLite takes from an index what the index has, the id for one.
+  const runWhere = (key: string) =>
+    `SELECT ${runColumns} FROM runs WHERE run_no = (SELECT run_no FROM runs WHERE ${key})`;
+  const runById = prepare<[string, string]>(runWhere("namespace = ? AND run_id = ?"));
   const runByNo = prepare<[number]>(`SELECT ${runColumns} FROM runs WHERE run_no = ?`);
   const openRunByKey = prepare<[string, string, string]>(
-    `SELECT ${runColumns} FROM runs ` +
-      "WHERE namespace = ? AND workflow = ? AND run_key = ? AND run_key <> '' AND status < 5",
+    runWhere("namespace = ? AND workflow = ? AND run_key = ? AND run_key <> '' AND status < 5"),
   );
   const op = prepare<[number, number, number]>(
     `SELECT ${eventColumns} FROM events WHERE run_no = ? + 0 AND epoch = ? AND op_id = ? ORDER BY seq`,
@@ -73,9 +75,15 @@ export function prepareDecisionReads(database: Database): DecisionReads {
       const [commitNo, newestAtMs, lastRunNo] = meta.get() as [number, number, number | null];
       return { commitNo, newestAtMs, lastRunNo: lastRunNo ?? 0 };
     },
-    findRun: (namespace, runId) => runOf(runById.get(namespace, runId)),
+    findRun(namespace, runId) {
+      const row = runOf(runById.get(namespace, runId));
+      return found(row, row?.namespace === namespace && row.runId === runId);
+    },
     getRun: (runNo) => runOf(runByNo.get(runNo)),
-    findOpenRunByKey: (namespace, workflow, runKey) => runOf(openRunByKey.get(namespace, workflow, runKey)),
+    findOpenRunByKey(namespace, workflow, runKey) {
+      const row = runOf(openRunByKey.get(namespace, workflow, runKey));
+      return found(row, row?.namespace === namespace && row.workflow === workflow && row.runKey === runKey);
+    },
     readEvents: prepareReadEvents(database),
     findOp: (runNo, epoch, opId) => op.all(runNo, epoch, opId).map(decodeEvent),
     scanLine: (options) => line.all(options).map(([runNo, rank]) => ({ runNo, rank })),
@@ -122,6 +130,12 @@ export function prepareReadEvents(database: Database): Store["readEvents"] {
     if (events.length < limit && next <= throughSeq) throw new CorruptRowError(runNo, next, "the event is missing");
     return events;
   };
+}
+
+/** SQLite believes an index: a bit of it that rots leads to the row of another run. */
+function found(row: RunRow | undefined, asked: boolean): RunRow | undefined {
+  if (row === undefined || asked) return row;
+  throw new UnreadableFileError(`an index of runs leads to run number ${row.runNo}, which is another one`);
 }
 
 function runOf(row: Row | undefined): RunRow | undefined {
