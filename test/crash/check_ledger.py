@@ -1,8 +1,8 @@
 """Reads the file with Python's own SQLite and holds it against ledgers and sinks: shares no code with the server.
 
-Usage: check_ledger.py FILE.db [--ledger FILE]... [--sink FILE] [--before NS] [--finished]
+Usage: check_ledger.py FILE.db [--ledger FILE]... [--sink FILE] [--before NS] [--finished] [--ids]
 Prints one JSON object; exit code 1 when anything is wrong. --before ignores what was answered later than that instant
-of the monotonic clock. --finished also demands that no run is left open.
+of the monotonic clock. --finished also demands that no run is left open. --ids tells the ids of all runs.
 
 The names of the invariants are those of the reliability table: I1 every acknowledged operation is there with its value;
 I2 one without an answer is there once or not at all; I3 events 1..n without gaps; I4 one result for each step; I5 epochs
@@ -22,6 +22,8 @@ RUN_SUSPENDED, RUN_PAUSED, RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED, RUN_TERMINA
 ENDS = {RUN_COMPLETED: 5, RUN_FAILED: 6, RUN_CANCELLED: 7, RUN_TERMINATED: 8}
 QUEUED, RUNNING, WAITING, PAUSED = 1, 2, 3, 4
 RESULTS = {STEP_COMPLETED, TIMER_FIRED, SIGNAL_CONSUMED}
+# How I1 says that work which was acknowledged is gone.
+LOST = "was acknowledged and is there 0 times"
 WRITES_ROW = {RUN_CREATED, LEASE_GRANTED, LEASE_ENDED, RUN_SUSPENDED, RUN_PAUSED, RUN_REOPENED, *ENDS}
 
 
@@ -137,6 +139,10 @@ def check_ledger(entries, runs, before, problems):
             end = "unknown"
         counts[f"{entry['op']} {end}"] += 1
         run_id = entry.get("run", entry.get("asked"))
+        if entry["op"] == "stale" and entry["end"] == "ok":
+            problems.append(f"I5 {run_id}: {entry['key']} was accepted in an epoch that nobody holds")
+        if entry["op"] == "acquire" and run_id not in (None, entry["wants"]):
+            problems.append(f"I5 who asked for {entry['wants']} got {run_id}")
         if run_id is None:
             continue
         row, events = runs.get(run_id, (None, []))
@@ -175,7 +181,7 @@ def check_sink(path, runs, workflow, problems):
     return {"calls": sum(sink.values()), "results": results}
 
 
-def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries=None, mode="ro"):
+def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries=None, mode="ro", ids=False):
     problems = []
     db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
     # One moment of the file, also while a server writes it.
@@ -197,10 +203,12 @@ def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries
                 problems.append(f"I12 {run_id} is not finished: status {row[1]}")
     counts = check_ledger(entries if entries is not None else read_ledgers(ledgers), runs, before, problems)
     report = {"operations": dict(sorted(counts.items())), "runs": len(runs)}
+    if ids:
+        report["runIds"] = sorted(runs)
     if sink is not None:
         report["sink"] = check_sink(sink, runs, "torture", problems)
     db.close()
-    return {**report, "problemCount": len(problems), "problems": problems[:20]}
+    return {**report, "problemCount": len(problems), "lostWork": sum(LOST in problem for problem in problems), "problems": problems[:20]}
 
 
 if __name__ == "__main__":
@@ -210,7 +218,8 @@ if __name__ == "__main__":
     parser.add_argument("--sink")
     parser.add_argument("--before", type=int)
     parser.add_argument("--finished", action="store_true")
+    parser.add_argument("--ids", action="store_true")
     options = parser.parse_args()
-    report = check_file(options.db, options.ledger, options.sink, options.before, options.finished)
+    report = check_file(options.db, options.ledger, options.sink, options.before, options.finished, ids=options.ids)
     print(json.dumps(report))
     sys.exit(1 if report["problems"] else 0)

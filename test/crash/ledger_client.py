@@ -4,7 +4,9 @@ Each operation is a line before the call (`invoke`) and a line after it (`ok`, `
 came). An answer that was lost is asked for again with the same ids, so the server must know the repetition.
 
 Usage: ledger_client.py URL LEDGER [--lanes N] [--name NAME] [--ops N] [--ops-after-loss N] [--sdk] [--duration SECONDS]
+                        [--payload-bytes N]
 Ends after --ops operations, --ops-after-loss operations after the first lost answer, --duration, or at SIGTERM. --sdk also starts runs that SDK workers carry.
+--payload-bytes makes the result of each step as long as that. Exit code 1: the server did what it never may.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import json
 import os
 import random
 import signal
+import sys
 import threading
 import time
 import urllib.parse
@@ -50,6 +53,10 @@ class Stop(Exception):
     """The client is to end."""
 
 
+class Broken(Exception):
+    """The server did what it never may. The checker finds it in the ledger too."""
+
+
 def told(op: str, answer: dict) -> dict:
     """What an answer promises beyond its being there."""
     if op == "start":
@@ -65,6 +72,7 @@ class Client:
         self.options = options
         self.ledger = Ledger(options.ledger)
         self.stopping = threading.Event()
+        self.broken = False
         self.last = 1 << 62
         self.local = threading.local()
         self.host = urllib.parse.urlparse(options.url).netloc
@@ -140,6 +148,10 @@ class Client:
                     Carrier(self, name, f"{name}-{number}", chance).carry()
         except Stop:
             return
+        except Broken as broken:
+            print(broken, file=sys.stderr)
+            self.broken = True
+            self.stopping.set()
 
     def sdk_run(self, run: str, chance: random.Random) -> None:
         self.start(run, SDK_WORKFLOW, "sdk", {"signal": chance.random() < 0.3})
@@ -177,7 +189,7 @@ class Carrier:
             request = f"{self.run}/{self.acquires}"
             body = {"queues": [self.queue], "workflows": [UNARY_WORKFLOW], "workerId": self.queue, "requestId": request, "waitMs": 500}
             try:
-                answer = self.client.call("acquire", "LeaseService/AcquireLease", body, request=request)
+                answer = self.client.call("acquire", "LeaseService/AcquireLease", body, request=request, wants=self.run)
             except Refused:
                 continue
             assignment = answer.get("assignment")
@@ -185,7 +197,7 @@ class Carrier:
                 continue
             lease = assignment["lease"]
             if lease["runId"] != self.run:
-                raise SystemExit(f"asked for {self.run} and got {lease['runId']}")
+                raise Broken(f"asked for {self.run} and got {lease['runId']}")
             try:
                 self.work(lease, {entry["stepKey"]: entry for entry in assignment.get("journal", [])})
             except Refused:
@@ -201,7 +213,9 @@ class Carrier:
         for step in range(1, STEPS + 1):
             key = f"s{step}"
             if key not in journal:
-                output = json.dumps(f"{self.run}:{step}:{hashlib.sha256(self.run.encode()).hexdigest()}")
+                digest = hashlib.sha256(self.run.encode()).hexdigest()
+                more = self.client.options.payload_bytes // len(digest)
+                output = json.dumps(f"{self.run}:{step}:{digest}{digest * more}")
                 self.op("step", "CompleteStep", lease, step, key, output, output={"json": output})
         self.speak_out_of_turn(lease)
         if self.signalled and "go" not in journal:
@@ -223,14 +237,14 @@ class Carrier:
             self.op("stale", "CompleteStep", ahead, 1, "stale", '"no"', output={"json": '"no"'})
         except Refused:
             return
-        raise SystemExit(f"{self.run}: an epoch that nobody holds was accepted")
+        raise Broken(f"{self.run}: an epoch that nobody holds was accepted")
 
     @staticmethod
     def fired(journal: dict) -> bool:
         return "timerFired" in journal.get("nap", {})
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("ledger")
@@ -240,6 +254,7 @@ def main() -> None:
     parser.add_argument("--ops", type=int, default=0)
     parser.add_argument("--ops-after-loss", type=int, default=0)
     parser.add_argument("--duration", type=float, default=0)
+    parser.add_argument("--payload-bytes", type=int, default=0)
     parser.add_argument("--sdk", action="store_true")
     client = Client(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: client.stopping.set())
@@ -251,7 +266,8 @@ def main() -> None:
     for lane in lanes:
         while lane.is_alive():
             lane.join(0.2)
+    return 1 if client.broken else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
