@@ -10,6 +10,7 @@ Prints one JSON object.
 """
 
 import argparse
+import collections
 import json
 import os
 import random
@@ -24,6 +25,7 @@ SECTOR = 512
 VERIFY_EVERY = 25
 # A draw may keep all that was unsynced. Such an image is checked, but no power cut has fired: points are drawn again.
 ROUNDS_MAX = 10
+COUNTS = "images withUnsynced inCheckpoint lost databaseLost lostWork otherProblems demanded verified".split()
 
 
 def read_trace(path):
@@ -31,7 +33,9 @@ def read_trace(path):
     while at + HEAD.size <= len(data):
         kind, ns, offset, length = HEAD.unpack_from(data, at)
         at += HEAD.size
-        records.append((chr(kind[0]), chr(kind[1]), ns, offset, data[at : at + length]))
+        # Other files, a rollback journal for one, are no part of an image.
+        if kind[1:] in (b"d", b"l"):
+            records.append((chr(kind[0]), chr(kind[1]), ns, offset, data[at : at + length]))
         at += length
     return records
 
@@ -106,18 +110,21 @@ def main() -> int:
     records, entries = read_trace(options.trace), read_ledgers([options.ledger])
     acknowledged = sorted(entry["ns"] for entry in entries.values() if entry["end"] == "ok")
     first = next(index for index, record in enumerate(records) if record[2] > acknowledged[0])
-    problems, refused, images, lost, lossy, demanded, unsynced, verified = [], [], 0, 0, 0, 0, 0, 0
+    problems, refused, counts = [], [], collections.Counter()
     scan = subprocess.Popen([options.node, options.scan], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    for point, files in draws(records, first, options.images, lambda: lost, chance):
+    for point, files in draws(records, first, options.images, lambda: counts["lost"], chance):
         before = records[point - 1][2]
         path = os.path.join(options.folder, "image.db")
         for suffix in ("", "-wal", "-shm"):
             if os.path.exists(path + suffix):
                 os.remove(path + suffix)
-        unsynced += any(file.pending for file in files.values())
+        counts["withUnsynced"] += any(file.pending for file in files.values())
+        # After the first answer only a checkpoint writes to the database.
+        counts["inCheckpoint"] += bool(files["d"].pending)
         database, less_database = files["d"].after_power_cut(chance)
         log, less_log = files["l"].after_power_cut(chance)
-        lost += less_database or less_log
+        counts["lost"] += less_database or less_log
+        counts["databaseLost"] += less_database
         open(path, "wb").write(database)
         open(path + "-wal", "wb").write(log)
         scan.stdin.write(path + "\n")
@@ -126,20 +133,22 @@ def main() -> int:
         if complaint:
             refused.append(f"at record {point}: {complaint}")
         try:
-            found = check_file(path, before=before, entries=entries, mode="rw")["problems"]
+            checked = check_file(path, before=before, entries=entries, mode="rw")
+            found, lost_work = checked["problems"], checked["lostWork"] > 0
         except Exception as error:
-            found = [f"does not open: {error!r}"]
-        if not found and options.verify and images % VERIFY_EVERY == 0:
-            verified += 1
+            found, lost_work = [f"does not open: {error!r}"], False
+        counts["lostWork"] += lost_work
+        counts["otherProblems"] += bool(found) and not lost_work
+        if not found and options.verify and counts["images"] % VERIFY_EVERY == 0:
+            counts["verified"] += 1
             ended = subprocess.run([*options.verify, "--db", path], capture_output=True, text=True)
             found = [] if ended.returncode == 0 else [f"verify: {ended.stdout[-300:]}{ended.stderr[-300:]}"]
-        images += 1
-        demanded += sum(ns < before for ns in acknowledged)
-        lossy += bool(found)
+        counts["images"] += 1
+        counts["demanded"] += sum(ns < before for ns in acknowledged)
         problems += [f"at record {point}: {problem}" for problem in found[:3]]
     scan.stdin.close()
     scan.wait()
-    print(json.dumps({"images": images, "lost": lost, "withUnsynced": unsynced, "lossy": lossy, "demanded": demanded, "verified": verified, "refused": refused, "problems": problems[:20]}))
+    print(json.dumps({**{name: counts[name] for name in COUNTS}, "refused": refused, "problems": problems[:20]}))
     return 0
 
 

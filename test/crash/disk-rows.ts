@@ -1,26 +1,49 @@
-import { readFileSync } from "node:fs";
-import { type DiskAction, DiskFaults } from "../support/disk-faults.ts";
-import { type Rig, until, withRig } from "./rig.ts";
+import { join } from "node:path";
+import { type DiskAction, type DiskCall, DiskFaults } from "../support/disk-faults.ts";
+import { count, readTrace, type TracedCall } from "./disk-trace.ts";
+import { withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
 
-// R2, R3, R5: one call of SQLite fails, counted from the start of the process, in a scripted run of 200 operations; the
-// next trial lets the next call fail, until the script ends before the fault (SQLite's own method). A new server then
-// serves the file, the client asks again for what was not answered and does ten more; then the file is read.
+// R2, R2w, R3, R5: one call of SQLite fails, counted from the start of the process, in a scripted run; the next trial
+// lets the next call fail, until the script ends before the fault (SQLite's own method). A new server then serves the
+// file, the client asks again for what was not answered and does ten more; then the file is read.
 
 const script = ["--lanes", "1", "--ops", "200", "--seed", "7"];
+/** Large results: the log is copied into the database (a checkpoint) before the script ends. Faults fall into that. */
+const copyingScript = ["--lanes", "1", "--ops", "72", "--seed", "7", "--payload-bytes", "700000"];
 
-async function oneFault(call: "sync" | "write", number: number, action: DiskAction) {
+interface Point {
+  readonly script: readonly string[];
+  readonly call: DiskCall;
+  readonly number: number;
+}
+
+interface Trial {
+  /** The fault has fired. */
+  readonly proof: boolean;
+  readonly violations: readonly string[];
+  /** The client came to the end of its script, and the server made fewer such calls: there was nothing to fail. */
+  readonly over: boolean;
+  /** The server listened before the fault. */
+  readonly serving: boolean;
+}
+
+async function oneFault({ script, call, number }: Point, action: DiskAction): Promise<Trial> {
   return withRig(async (rig) => {
     const faults = new DiskFaults(rig.folder);
+    const trace = join(rig.folder, "trace");
     const violations: string[] = [];
     // The fault may come before the server listens: the file is just being made then.
-    const first = await rig.serve({ env: faults.at(call, number, action) }).catch(() => undefined);
+    const env = { ...faults.at(call, number, action), EVERSTEP_TRACE: trace };
+    const first = await rig.serve({ env }).catch(() => undefined);
     const client = rig.client("script", ...script, "--ops-after-loss", "10");
     const clientEnd = rig.exited(client);
+    let finished = false;
     if (first !== undefined) {
       const serverEnd = first.ended().then(() => "server" as const);
       // A full disk is not the end of the server: it probes, finds room and goes on.
       const end = await Promise.race([serverEnd, clientEnd.then(() => "client" as const)]);
+      finished = end === "client";
       if (end === "client" && faults.fired(action) > 0 && action !== "enospc") {
         violations.push(`the server went on after ${action} at ${call} ${number}`);
       }
@@ -29,44 +52,68 @@ async function oneFault(call: "sync" | "write", number: number, action: DiskActi
       if (end === "client") await first.signal("SIGKILL");
     }
     const proof = faults.fired(action) === 1;
+    const made = count(readTrace(trace), call);
     await rig.serve();
-    await clientEnd;
+    if ((await clientEnd) !== 0) violations.push("the client met what may never be");
     const { problems } = await rig.checkBoth();
-    return { proof, violations: [...violations, ...problems] };
+    const over = !proof && finished && made > 0 && made < number;
+    return { proof, violations: [...violations, ...problems], over, serving: first !== undefined };
   });
 }
 
-function diskRow(
-  id: string,
-  call: "sync" | "write",
-  actions: readonly DiskAction[],
-  fault: string,
-  trials: number,
-): Row {
+/** What a whole script asks of the disk when nothing fails: until the server listens, and in all. */
+async function asked(script: readonly string[]): Promise<{ opening: TracedCall[]; all: TracedCall[] }> {
+  return withRig(async (rig) => {
+    const trace = join(rig.folder, "trace");
+    await rig.serve({ env: { ...new DiskFaults(rig.folder).env, EVERSTEP_TRACE: trace } });
+    const opening = readTrace(trace);
+    if ((await rig.exited(rig.client("count", ...script))) !== 0) throw new Error("the script failed");
+    return { opening, all: readTrace(trace) };
+  });
+}
+
+/** These calls of the checkpoint. Counted for themselves: how many commits come before it is not always the same. */
+function inCheckpoint({ opening, all }: Awaited<ReturnType<typeof asked>>, call: DiskCall): Point[] {
+  const [from, to] = [count(opening, call), count(all, call)];
+  if (to === from) throw new Error("the log is not copied into the database: the script is too short");
+  return Array.from({ length: to - from }, (_, index) => ({ script: copyingScript, call, number: from + index + 1 }));
+}
+
+function spread<T>(all: readonly T[], most: number): T[] {
+  const stride = Math.max(1, all.length / most);
+  return Array.from({ length: Math.min(most, all.length) }, (_, index) => all[Math.floor(index * stride)] as T);
+}
+
+/** Says whether the script was over before the fault. */
+async function oneTrial(tally: Tally, point: Point, action: DiskAction): Promise<boolean> {
+  const { call, number } = point;
+  const inCheckpoint = point.script === copyingScript;
+  let over = false;
+  await tally.trial(`${action} at ${call} ${number}`, async () => {
+    const trial = await oneFault(point, action);
+    over = trial.over;
+    if (trial.proof) tally.add(`${action} at ${inCheckpoint ? "a checkpoint's " : ""}${call}s`);
+    // Only a checkpoint of a server that serves is what these trials are for.
+    return inCheckpoint ? { ...trial, proof: trial.proof && trial.serving } : trial;
+  });
+  return over;
+}
+
+function everySync(id: string, action: DiskAction, fault: string): Row {
   return {
     id,
-    fault,
-    trials,
-    async run(trialsMax) {
+    fault: `${fault} of a 200-op script, and at both syncs of a checkpoint while the server serves`,
+    trials: 1_000,
+    async run(trials) {
       const tally = new Tally();
-      for (const action of actions) {
-        const most = Math.ceil(trialsMax / actions.length);
-        const points = call === "sync" ? most : await writesOfScript();
-        const stride = Math.max(1, points / most);
-        for (let at = 1; at <= points; at += stride) {
-          const number = Math.floor(at);
-          let proof = false;
-          await tally.trial(`${action} at ${call} ${number}`, async () => {
-            const trial = await oneFault(call, number, action);
-            proof = trial.proof;
-            return trial;
-          });
-          if (proof) tally.add(`${action} at ${call}s`);
-          else if (call === "sync") {
-            // The script ended first: there are no more syncs, and this was no trial.
-            tally.trials -= 1;
-            break;
-          }
+      const calls = await asked(copyingScript);
+      const points = [...inCheckpoint(calls, "database-sync"), ...inCheckpoint(calls, "log-resync")];
+      for (const point of points.slice(0, trials)) await oneTrial(tally, point, action);
+      for (let number = 1; tally.trials < trials; number++) {
+        // There are no more syncs, and this was no trial. Any other trial whose fault did not fire has failed.
+        if (await oneTrial(tally, { script, call: "sync", number }, action)) {
+          tally.trials -= 1;
+          break;
         }
       }
       return tally;
@@ -74,38 +121,28 @@ function diskRow(
   };
 }
 
-/** How many writes a whole script makes, from a trace. */
-async function writesOfScript(): Promise<number> {
-  return withRig(async (rig) => (await traced(rig)).filter((kind) => kind === "w").length);
+function someWrites(id: string, actions: readonly DiskAction[], fault: string, trials: number): Row {
+  return {
+    id,
+    fault: `${fault}, half of a 200-op script, half of a checkpoint while the server serves, spread evenly`,
+    trials,
+    async run(most) {
+      const tally = new Tally();
+      const each = Math.ceil(most / actions.length / 2);
+      const copied = inCheckpoint(await asked(copyingScript), "database-write");
+      const { length } = (await asked(script)).all.filter(({ call }) => call === "w");
+      const all = Array.from({ length }, (_, index): Point => ({ script, call: "write", number: index + 1 }));
+      for (const action of actions) {
+        for (const point of [...spread(copied, each), ...spread(all, each)]) await oneTrial(tally, point, action);
+      }
+      return tally;
+    },
+  };
 }
-
-async function traced(rig: Rig): Promise<string[]> {
-  const faults = new DiskFaults(rig.folder);
-  const trace = `${rig.folder}/trace`;
-  await rig.serve({ env: { ...faults.env, EVERSTEP_TRACE: trace } });
-  const client = rig.client("count", ...script);
-  await until(() => client.exitCode !== null, "the script ends", 120_000);
-  const bytes = readFileSync(trace);
-  const kinds: string[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const kind = String.fromCharCode(bytes[at] as number);
-    kinds.push(kind);
-    at += 22 + (kind === "w" ? bytes.readUInt32LE(at + 18) : 0);
-  }
-  return kinds;
-}
-
-const everySync = 1_000;
 
 export const diskRows: readonly Row[] = [
-  diskRow("R2", "sync", ["kill"], "SIGKILL at each sync of a 200-op script", everySync),
-  diskRow("R2w", "write", ["kill"], "SIGKILL at writes of a 200-op script, spread evenly", 200),
-  diskRow("R3", "sync", ["eio"], "EIO from each sync of a 200-op script", everySync),
-  diskRow(
-    "R5",
-    "write",
-    ["eio", "enospc", "short"],
-    "EIO, ENOSPC or half of a write, at writes of a 200-op script",
-    300,
-  ),
+  everySync("R2", "kill", "SIGKILL at each sync"),
+  someWrites("R2w", ["kill"], "SIGKILL at writes", 200),
+  everySync("R3", "eio", "EIO from each sync"),
+  someWrites("R5", ["eio", "enospc", "short"], "EIO, ENOSPC or half of a write", 180),
 ];

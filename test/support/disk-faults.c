@@ -4,13 +4,15 @@
  * its log fail with ENOSPC; `sync` lets syncs fail with EIO; `write` lets writes fail with EIO; `hold` lets a sync do its work and not
  * return, `slow` lets it return 50 ms later. Each fault that fired
  * appends its name to `fired`, so that a test can prove that it tested something. `lie` lets a sync return without
- * having synced, which only a trace can tell.
+ * having synced, which only a trace can tell; `lie-database` only one of the database, not of its log.
  *
- * EVERSTEP_FAULT_AT="sync 12 eio" lets one call fail, counted from the start of the process: `sync` or `write`, its
- * number, and `kill`, `eio`, `enospc` or `short` (half of the bytes are written, then EIO).
+ * EVERSTEP_FAULT_AT="sync 12 eio" lets one call fail, counted from the start of the process: `sync` or `write`, or only
+ * those of the database `database-sync` or `database-write`, or `log-resync` (a sync of the log without a write since
+ * the last one: a copy of the log into the database begins with it); its number, and `kill`, `eio`, `enospc`, `short` (half of the bytes are written, then EIO) or `stop` (the process stops
+ * before the call and makes it when it is continued).
  *
  * EVERSTEP_TRACE names a file that gets every write, truncation and sync of the database and its log, in order, each
- * with the instant of the monotonic clock at which it ended. Images of the disk at a power cut are made from it. */
+ * with the instant of the monotonic clock at which it ended, and the call that was to fail. Images of the disk at a power cut are made from it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -55,31 +57,25 @@ static int is_database(int fd) {
   return strstr(path, ".db") != NULL && strstr(path, ".lock") == NULL && strstr(path, "-shm") == NULL;
 }
 
-/* Whether this call is the one that EVERSTEP_FAULT_AT names; "kill" does not return. */
-static int planned(const char *call, int *count, char action[16]) {
-  const char *plan = getenv("EVERSTEP_FAULT_AT");
-  char name[16];
-  int at;
-  if (plan == NULL || sscanf(plan, "%15s %d %15s", name, &at, action) != 3 || strcmp(name, call) != 0) return 0;
-  if (__atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST) != at) return 0;
-  fired(action);
-  if (strcmp(action, "kill") == 0) kill(getpid(), SIGKILL);
-  return 1;
+/* 'd' the database, 'l' its log, 'o' another file. */
+static char kind_of(int fd) {
+  char link[64], name[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t size = readlink(link, name, sizeof name - 1);
+  name[size < 0 ? 0 : size] = 0;
+  if (strstr(name, ".partial") != NULL || strstr(name, ".probe") != NULL || strstr(name, "-journal") != NULL) return 'o';
+  return strstr(name, "-wal") != NULL ? 'l' : 'd';
 }
 
-/* A record: 'w' write, 't' truncation, 's' sync, 'l' sync that lied; 'd' database, 'l' log; nanoseconds; offset; length. */
+/* A record: 'w' write, 't' truncation, 's' sync, 'l' sync that lied, 'f' the call that was to fail; 'd' database, 'l' log,
+ * 'o' another file; nanoseconds; offset; length. */
 static void trace(char call, int fd, off64_t offset, const void *data, uint32_t length) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   static int out = -1;
   const char *path = getenv("EVERSTEP_TRACE");
   if (path == NULL) return;
-  char link[64], name[4096];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(link, name, sizeof name - 1);
-  name[size < 0 ? 0 : size] = 0;
-  if (strstr(name, ".partial") != NULL || strstr(name, "-journal") != NULL) return;
   struct timespec now;
-  char head[22] = {call, strstr(name, "-wal") != NULL ? 'l' : 'd'};
+  char head[22] = {call, kind_of(fd)};
   ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
   pthread_mutex_lock(&mutex);
   if (out < 0) out = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -93,8 +89,28 @@ static void trace(char call, int fd, off64_t offset, const void *data, uint32_t 
   pthread_mutex_unlock(&mutex);
 }
 
+/* Whether this call is the one that EVERSTEP_FAULT_AT names; "kill" does not return. */
+static int planned(const char *call, int fd, int *count, char action[16]) {
+  const char *plan = getenv("EVERSTEP_FAULT_AT");
+  char name[16];
+  int at;
+  if (plan == NULL || sscanf(plan, "%15s %d %15s", name, &at, action) != 3 || strcmp(name, call) != 0) return 0;
+  if (__atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST) != at) return 0;
+  fired(action);
+  trace('f', fd, 0, NULL, 0);
+  if (strcmp(action, "kill") == 0) kill(getpid(), SIGKILL);
+  if (strcmp(action, "stop") == 0) {
+    kill(getpid(), SIGSTOP);
+    return 0;
+  }
+  return 1;
+}
+
+/* Whether the log has writes that no sync has followed. */
+static int log_unsynced;
+
 static int write_fails(int fd, const void *data, size_t count, off64_t offset) {
-  static int writes;
+  static int writes, database_writes;
   char action[16];
   if (asked("full") && is_database(fd)) {
     fired("full");
@@ -106,7 +122,10 @@ static int write_fails(int fd, const void *data, size_t count, off64_t offset) {
     errno = EIO;
     return 1;
   }
-  if (getenv("EVERSTEP_FAULT_AT") == NULL || !is_database(fd) || !planned("write", &writes, action)) return 0;
+  if (getenv("EVERSTEP_FAULT_AT") == NULL || !is_database(fd)) return 0;
+  if (!planned("write", fd, &writes, action) &&
+      (kind_of(fd) != 'd' || !planned("database-write", fd, &database_writes, action)))
+    return 0;
   if (strcmp(action, "short") == 0) {
     ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
     real(fd, data, count / 2, offset);
@@ -115,18 +134,22 @@ static int write_fails(int fd, const void *data, size_t count, off64_t offset) {
   return 1;
 }
 
-static int sync_fails(void) {
-  static int syncs;
-  char action[16];
+static int sync_fails(int fd) {
+  static int syncs, database_syncs, log_resyncs;
+  char action[16], kind = kind_of(fd);
   int failed = asked("sync");
   if (failed) fired("sync");
-  else failed = planned("sync", &syncs, action);
+  else if (planned("sync", fd, &syncs, action)) failed = 1;
+  else if (kind == 'd') failed = planned("database-sync", fd, &database_syncs, action);
+  else if (kind == 'l' && !log_unsynced) failed = planned("log-resync", fd, &log_resyncs, action);
   if (failed) errno = EIO;
   return failed;
 }
 
 static ssize_t written(int fd, const void *data, off64_t offset, ssize_t result) {
-  if (result > 0 && is_database(fd)) trace('w', fd, offset, data, (uint32_t)result);
+  if (result <= 0 || !is_database(fd)) return result;
+  if (kind_of(fd) == 'l') log_unsynced = 1;
+  trace('w', fd, offset, data, (uint32_t)result);
   return result;
 }
 
@@ -153,9 +176,10 @@ int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 static int synced(int fd, const char *name) {
   int (*real)(int) = dlsym(RTLD_NEXT, name);
   if (!is_database(fd)) return real(fd);
-  if (sync_fails()) return -1;
-  int lies = asked("lie");
+  if (sync_fails(fd)) return -1;
+  int lies = asked("lie") || (asked("lie-database") && kind_of(fd) == 'd');
   int result = lies ? 0 : real(fd);
+  if (result == 0 && kind_of(fd) == 'l') log_unsynced = 0;
   if (result == 0) trace(lies ? 'l' : 's', fd, 0, NULL, 0);
   if (asked("slow")) {
     fired("slow");

@@ -2,8 +2,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type DiskFault = "full" | "sync" | "write" | "hold" | "lie" | "slow";
-export type DiskAction = "kill" | "eio" | "enospc" | "short";
+export type DiskFault = "full" | "sync" | "write" | "hold" | "lie" | "lie-database" | "slow";
+export type DiskAction = "kill" | "eio" | "enospc" | "short" | "stop";
+
+/** `sync` and `write` of the database and its log; the others are told in disk-faults.c. */
+export type DiskCall = "sync" | "write" | "database-sync" | "database-write" | "log-resync";
 
 /** Faults of the disk for one server process: given to it by `env`, switched on and off by files in a folder. */
 export class DiskFaults {
@@ -20,8 +23,8 @@ export class DiskFaults {
     this.env = { LD_PRELOAD: library, EVERSTEP_FAULTS: this.#folder };
   }
 
-  /** Lets one call fail: the `number`-th sync or write of the database since the process began. */
-  at(call: "sync" | "write", number: number, action: DiskAction): NodeJS.ProcessEnv {
+  /** Lets one call fail: the `number`-th of its kind since the process began. */
+  at(call: DiskCall, number: number, action: DiskAction): NodeJS.ProcessEnv {
     return { ...this.env, EVERSTEP_FAULT_AT: `${call} ${number} ${action}` };
   }
   begin(fault: DiskFault): void {
