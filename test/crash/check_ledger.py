@@ -58,6 +58,8 @@ def check_run(run_id, row, events, deadlines, problems):
         problems.append(f"I3 {run_id}: seqs are {[event.seq for event in events][:20]}")
     if not events or events[0].type != RUN_CREATED:
         problems.append(f"I3 {run_id} does not begin with its creation")
+    if not events:
+        return
     results = collections.Counter((event.key, event.type) for event in events if event.type in RESULTS)
     problems += [f"I4 {run_id}: {key} has {count} results" for (key, _), count in results.items() if count > 1]
     current, ended, fires_at, leased = 0, False, {}, False
