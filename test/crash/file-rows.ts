@@ -4,11 +4,10 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import SqliteDatabase from "better-sqlite3";
 import { Client } from "../../clients/typescript/src/index.ts";
-import { type Rig, sdks, until, withRig } from "./rig.ts";
+import { type Rig, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 
-// R4, R22, R26, R29: the file on a full disk, under a jumping clock, with a reader that never ends, and copied while it
-// is written.
+// R4, R22, R26: the file on a full disk, under a jumping clock, and with a reader that never ends.
 
 const sh = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: "pipe" });
 
@@ -117,42 +116,6 @@ const longReader: Row = {
     }),
 };
 
-const backups: Row = {
-  id: "R29",
-  fault: "the file is copied with `everstep backup` under load and kills; each copy is restored and read",
-  trials: 50,
-  run: (trials) =>
-    withRig(async (rig) => {
-      const tally = new Tally();
-      await rig.serve();
-      const client = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
-      for (const sdk of sdks) rig.sdkWorker(sdk, sdk);
-      for (let number = 1; number <= trials; number++) {
-        await tally.trial(`copy ${number}`, async () => {
-          await rig.answered();
-          const copy = join(rig.folder, `copy-${number}.db`);
-          const before = process.hrtime.bigint();
-          const writtenBefore = rig.acknowledged;
-          if (number % 5 === 0) {
-            await rig.server.signal("SIGKILL");
-            await rig.serve();
-          }
-          await rig.backup(copy);
-          const proof = rig.acknowledged > writtenBefore;
-          // What was acknowledged before the copy began is in it.
-          const { problems } = await rig.check({ db: copy, before });
-          const said = await rig.verify(copy);
-          for (const suffix of ["", "-wal", "-shm"]) rmSync(copy + suffix, { force: true });
-          return { proof, violations: [...problems, ...said] };
-        });
-      }
-      await rig.end(client);
-      await rig.server.signal("SIGTERM");
-      tally.violations.push(...(await rig.checkBoth()).problems);
-      return tally;
-    }),
-};
-
 const jumps = ["+3600", "-3600", "+3456000", "-60", "+60", "+0"] as const;
 /** Server time may lead the wall clock as far as the file says; the clock is believed at this distance. */
 const nearMs = 30_000;
@@ -218,4 +181,4 @@ async function wallOf(rig: Rig): Promise<number> {
   return Date.parse((await fetch(`${rig.url}/healthz`)).headers.get("date") ?? "");
 }
 
-export const fileRows: readonly Row[] = [fullDisk, clockJumps, longReader, backups];
+export const fileRows: readonly Row[] = [fullDisk, clockJumps, longReader];

@@ -55,6 +55,8 @@ export function prepareSdks(): void {
 export interface Checked {
   readonly operations: Record<string, number>;
   readonly runs: number;
+  /** When they were asked for. */
+  readonly runIds?: string[];
   readonly sink?: { readonly calls: number; readonly results: number };
   readonly problems: string[];
 }
@@ -169,10 +171,11 @@ export class Rig {
     await until(() => this.acknowledged > before, "the server answers", timeoutMs);
   }
   /** The separate code's reading of the file. */
-  async check(options: { db?: string; finished?: boolean; before?: bigint } = {}): Promise<Checked> {
+  async check(options: { db?: string; finished?: boolean; before?: bigint; ids?: boolean } = {}): Promise<Checked> {
     const sink = existsSync(this.sink) ? ["--sink", this.sink] : [];
     const ledgers = this.ledgers.flatMap((ledger) => ["--ledger", ledger]);
     const args = [options.db ?? this.db, ...ledgers, ...sink, ...(options.finished ? ["--finished"] : [])];
+    if (options.ids) args.push("--ids");
     if (options.before !== undefined) args.push("--before", String(options.before));
     const script = join(import.meta.dirname, "check_ledger.py");
     const { stdout } = await run("python3", [script, ...args], { maxBuffer: 1 << 26 }).catch((error) => {
@@ -193,9 +196,12 @@ export class Rig {
       return lines.slice(0, 5).map((line) => `verify: ${line}`);
     }
   }
-  /** A copy of the file by the product's own command. */
-  async backup(target: string): Promise<void> {
-    await run(process.execPath, [join(root, "src/main.ts"), "backup", target, "--db", this.db]);
+  /** Begins a copy of the file by the product's own command. */
+  backup(target: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const args = [join(root, "src/main.ts"), "backup", target, "--db", this.db];
+    return this.keep(
+      spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...env } }),
+    );
   }
   async checkBoth(options: { finished?: boolean } = {}): Promise<{ checked: Checked; problems: string[] }> {
     const checked = await this.check(options);

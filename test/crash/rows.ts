@@ -1,3 +1,4 @@
+import { backups } from "./backup-row.ts";
 import { damageRows } from "./damage-rows.ts";
 import { diskRows } from "./disk-rows.ts";
 import { fileRows } from "./file-rows.ts";
@@ -15,6 +16,7 @@ export const rows: readonly Row[] = [
   ...diskRows,
   ...imageRows,
   ...fileRows,
+  backups,
   ...damageRows,
   ...workerRows,
   ...replyRows,

@@ -19,9 +19,12 @@ async function ask(url: string, method: string, body: object): Promise<{ ok: boo
 }
 
 /** The ids of the runs that have ended: nothing changes them any more. */
-export async function closedRuns(url: string): Promise<string[]> {
+export const closedRuns = (url: string) =>
+  listedRuns(url, [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED]);
+
+/** The ids of the runs with these statuses, or of all. */
+export async function listedRuns(url: string, statuses: readonly RunStatus[] = []): Promise<string[]> {
   const ids: string[] = [];
-  const statuses = [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED];
   for (let pageToken = ""; ; ) {
     const { ok, answer } = await ask(url, "ListRuns", { filter: { statuses }, pageSize: 1_000, pageToken });
     if (!ok) throw new Error(`ListRuns: ${answer.message}`);
