@@ -4,7 +4,7 @@ import SqliteDatabase from "better-sqlite3";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { type Rig, withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
-import { closedRuns, type Said, saidOf } from "./served-truth.ts";
+import { closedRuns, listedRuns, type Said, saidOf } from "./served-truth.ts";
 
 // R8, R24, R28: a file that is not what the server left: with flipped bits or without its end, with a row that nobody can
 // read, and from another version.
@@ -96,24 +96,25 @@ function bitRot(id: string, suffix: "" | "-wal", what: string): Row {
             changed[at] = (changed[at] as number) ^ (1 << Math.floor(Math.random() * 8));
             if (cut) truncateSync(damaged + suffix, target.bytes.length - 1 - Math.floor(Math.random() * 4_095));
             else writeFileSync(damaged + suffix, changed);
+            const proof = !readFileSync(damaged + suffix).equals(target.bytes);
             const where = cut ? "cut" : `bit of byte ${at}`;
             // Either the product says that something is wrong, or everything that was acknowledged is there.
             if ((await rig.verify(damaged)).length > 0) {
               tally.add("detected");
               const lies = await liesOf(rig, damaged, truth, false, tally);
-              return { proof: true, violations: lies.slice(0, 1).map((lie) => `${where}: ${lie}`) };
+              return { proof, violations: lies.slice(0, 1).map((lie) => `${where}: ${lie}`) };
             }
             const { problems } = await rig.check({ db: damaged });
             // A log that ends in the middle of its last commit is what every power cut may leave: nothing tells them apart.
             if (problems.length > 0 && cut && suffix === "-wal" && commitNoOf(damaged) === lastCommit - 1) {
               tally.add("the last commit is gone, as after a power cut");
-              return { proof: true, violations: [] };
+              return { proof, violations: [] };
             }
             if (problems.length === 0) {
               tally.add("harmless");
               problems.push(...(await liesOf(rig, damaged, truth, true, tally)));
             }
-            return { proof: true, violations: problems.slice(0, 1).map((problem) => `${where}: ${problem}`) };
+            return { proof, violations: problems.slice(0, 1).map((problem) => `${where}: ${problem}`) };
           });
         }
         return tally;
@@ -160,8 +161,7 @@ const poisonRow: Row = {
 
 const otherVersions: Row = {
   id: "R28",
-  fault:
-    "a file of a newer format, and of another program (kills at each sync of a first open are the first trials of R2)",
+  fault: "a file of a newer format, and of another program (kills at each sync of a first open are trials of R2)",
   trials: 3,
   run: () =>
     withRig(async (rig) => {
@@ -180,20 +180,24 @@ const otherVersions: Row = {
           database.pragma(pragma);
           database.close();
           const bytes = readFileSync(copy);
+          const proof = !bytes.equals(readFileSync(rig.db));
           const refusal = await rig.serve({ db: copy }).then(
             () => "it was served",
             (error: Error) => error.message,
           );
           const violations = says.test(refusal) ? [] : [refusal];
           if (!readFileSync(copy).equals(bytes)) violations.push("the file was changed");
-          return { proof: true, violations };
+          return { proof, violations };
         });
       }
       await tally.trial("its own", async () => {
         await rig.serve();
+        const served = (await listedRuns(rig.url)).length;
         await rig.server.signal("SIGTERM");
         const after = await rig.check();
-        return { proof: after.runs === before.runs, violations: [...after.problems, ...(await rig.verify())] };
+        const violations = [...after.problems, ...(await rig.verify())];
+        if (after.runs !== before.runs) violations.push(`${before.runs} runs became ${after.runs}`);
+        return { proof: served > 0, violations };
       });
       return tally;
     }),
