@@ -1,14 +1,11 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { type ConnectRouter, createConnectRouter, createContextValues, type Interceptor } from "@connectrpc/connect";
-import {
-  compressionGzip,
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { assertByteStreamRequest, type UniversalServerRequest } from "@connectrpc/connect/protocol";
 import type { Log } from "../engine/telemetry.ts";
 import { messageBytesMax } from "../limits.ts";
 import { keySignalKey } from "./call.ts";
+import { gzip } from "./gzip.ts";
 import type { Request, Response } from "./http-reply.ts";
 import { withReason } from "./unreadable.ts";
 import { wholeFrames } from "./whole-frames.ts";
@@ -45,7 +42,7 @@ export function createRpcHandler(
     jsonOptions,
     readMaxBytes: messageBytesMax,
     // gzip only: brotli's default level takes seconds for a frame, and the client would choose it.
-    acceptCompression: [compressionGzip],
+    acceptCompression: [gzip],
     compressMinBytes,
   });
   routes(router);

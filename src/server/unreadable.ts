@@ -10,11 +10,7 @@ import { connectErrorOf } from "./errors.ts";
 // are no message (a text that is no UTF-8, for example). It is the caller's mistake, and here the caller is told so.
 
 /** How Connect's texts begin when it calls INTERNAL what only the sender can have done. */
-const ofTheSender = [
-  "parse binary: ",
-  "decompression failed",
-  "received compressed envelope, but do not know how to decompress",
-];
+const ofTheSender = ["parse binary: ", "received compressed envelope, but do not know how to decompress"];
 
 /** What is wrong with the message; undefined when the error is about something else. */
 export function unreadable(error: ConnectError): Refusal | undefined {

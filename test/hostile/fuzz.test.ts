@@ -289,7 +289,7 @@ test("frames of any bytes end a session with a reason, and the next one is greet
   const frame = fc.tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), length).map((parts) => frameOf(...parts));
   const said = fc.record({
     frames: fc.array(frame, { minLength: 1, maxLength: 4 }),
-    encoding: fc.constantFrom(undefined, "identity", "gzip"),
+    encoding: fc.constantFrom(undefined, "identity", "gzip", "br", "unknown", "gzip,br", ""),
   });
   const connection = http2.connect(url);
   connection.on("error", () => {});
