@@ -14,9 +14,7 @@ import {
 import { parseDuration, parseInteger, parseListen } from "../../src/cli/duration.ts";
 import { runCli } from "../../src/cli/cli.ts";
 import { exitCodes } from "../../src/cli/exit-codes.ts";
-import { EngineError } from "../../src/core/errors.ts";
 import { createEngine, createServer } from "../../src/index.ts";
-import { decodeToken, encodeToken } from "../../src/server/page-token.ts";
 import { assertCases } from "./cases.ts";
 
 // Whatever comes from outside is a value or a refusal, never a fault of the server. fast-check prints the seed and the
@@ -34,33 +32,6 @@ beforeAll(async () => {
   };
 });
 afterAll(() => stop());
-
-test("a page token is a place or BAD_PAGE_TOKEN", () => {
-  const mangled = fc
-    .tuple(fc.array(fc.nat(), { maxLength: 3 }), fc.nat({ max: 60 }), fc.string({ maxLength: 3 }))
-    .map(([place, at, text]) => {
-      const token = encodeToken("runs", ...place);
-      return token.slice(0, at) + text + token.slice(at);
-    });
-  const any = fc.oneof(
-    fc.string(),
-    fc.base64String(),
-    mangled,
-    fc.json().map((text) => Buffer.from(text).toString("base64url")),
-  );
-  fc.assert(
-    fc.property(any, (token) => {
-      try {
-        const place = decodeToken("page_token", "runs", token, 1);
-        expect(place === undefined || (place.length === 1 && Number.isSafeInteger(place[0]))).toBe(true);
-      } catch (error) {
-        expect(error).toBeInstanceOf(EngineError);
-        expect((error as EngineError).reason).toBe("BAD_PAGE_TOKEN");
-      }
-    }),
-    { numRuns: 2_000 },
-  );
-});
 
 test("what the command line reads is a value or a usage error", () => {
   const text = fc.oneof(
