@@ -4,7 +4,7 @@ import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { createEngine, createServer } from "../../src/index.ts";
 import { refusalOf } from "../interop/refusal.ts";
-import { assertCases } from "./cases.ts";
+import { assertCases, times } from "./cases.ts";
 import { fillLists, itemsOfEach, type List, listsOf } from "./lists.ts";
 
 // A token goes on where its page ended, in the call that gave it out and for what that call was asked about. Anything
@@ -73,7 +73,9 @@ describe.each(["ListRuns", "GetRunHistory", "ListSteps", "ListSignals", "WatchRu
     for (const asked of list.asked.slice(1)) await expectRefused(list, token, asked);
   });
 
-  test("refuses a token with one byte changed, left out or put in, wherever it is", async () => {
+  test("refuses a token with one byte changed, left out or put in, wherever it is", {
+    timeout: 30_000 * times,
+  }, async () => {
     const list = listNamed(method);
     const token = await firstToken(list);
     const bytes = fc.constantFrom(..."AZaz09-_=.+/ \u0000é");
@@ -89,11 +91,11 @@ describe.each(["ListRuns", "GetRunHistory", "ListSteps", "ListSignals", "WatchRu
         fc.pre(mangled !== token && mangled !== "");
         await expectRefused(list, mangled);
       }),
-      { numRuns: 60, limitMs: 5_000 },
+      { numRuns: 50, limitMs: 5_000 },
     );
   });
 
-  test("refuses what nobody gave out", async () => {
+  test("refuses what nobody gave out", { timeout: 30_000 * times }, async () => {
     const list = listNamed(method);
     const token = await firstToken(list);
     const place: unknown[] = JSON.parse(Buffer.from(token, "base64url").toString());
@@ -101,7 +103,7 @@ describe.each(["ListRuns", "GetRunHistory", "ListSteps", "ListSignals", "WatchRu
     const forged = numbers.flatMap((number) =>
       place.map((_, at) => forge(place.map((value, index) => (index === at ? number : value)))),
     );
-    const long = [token.repeat(2), token + "A".repeat(200), "A".repeat(1_000_000), token.slice(0, -1)];
+    const long = [token.repeat(2), token + "A".repeat(200), "A".repeat(100_000), token.slice(0, -1)];
     for (const bad of [...forged, ...long, forge([]), forge(place.slice(0, -1)), forge([...place, 1])]) {
       await expectRefused(list, bad);
     }
@@ -117,7 +119,7 @@ describe.each(["ListRuns", "GetRunHistory", "ListSteps", "ListSignals", "WatchRu
         fc.pre(!(list.field === "cursor" && text === "0"));
         await expectRefused(list, text);
       }),
-      { numRuns: 60, limitMs: 5_000 },
+      { numRuns: 50, limitMs: 5_000 },
     );
   });
 });

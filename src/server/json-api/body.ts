@@ -3,22 +3,13 @@ import { type Payload, utf8Length } from "../../core/payload.ts";
 import { durationMsMax, messageBytesMax, nameBytesMax } from "../../limits.ts";
 import type { Request } from "../http-reply.ts";
 import { checkPlain, checkText, invalid } from "../validate.ts";
+import { compact, JsonFault, membersOf } from "./json-text.ts";
 
 // Bodies of the seed's interface: one JSON object, whose fields are read by name and type. A field that is missing or
 // of another type is refused with its name; one that nobody asks for is ignored.
 
-export type Body = Readonly<Record<string, unknown>>;
-
-/** A number that JavaScript cannot hold: its text goes through unchanged. */
-interface RawJson {
-  readonly rawJSON: string;
-}
-declare global {
-  interface JSON {
-    rawJSON(text: string): RawJson;
-    isRawJSON(value: unknown): value is RawJson;
-  }
-}
+/** Names of its members, and the JSON text of each. */
+export type Body = ReadonlyMap<string, string>;
 
 export function tooLarge(): EngineError {
   return new EngineError(refuse("PAYLOAD_TOO_LARGE", `the body is larger than ${messageBytesMax} bytes, the limit`));
@@ -39,34 +30,32 @@ export async function readBody(request: Request): Promise<Body> {
   } catch {
     throw invalid("body", "is not UTF-8");
   }
-  let value: unknown;
+  const body = membersIn(text);
+  if (body === undefined) throw invalid("body", "must be a JSON object");
+  return body;
+}
+
+function membersIn(text: string): Body | undefined {
   try {
-    value = JSON.parse(text, keepNumber as (key: string, value: unknown) => unknown);
+    return membersOf(text);
   } catch (error) {
-    throw invalid("body", `is not JSON: ${(error as Error).message.slice(0, 120)}`);
+    if (error instanceof JsonFault) throw invalid("body", `is not JSON: ${error.message}`);
+    throw error;
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value) || JSON.isRawJSON(value)) {
-    throw invalid("body", "must be a JSON object");
-  }
-  return value as Body;
 }
 
-function keepNumber(_key: string, value: unknown, context: { readonly source?: string }): unknown {
-  const { source } = context;
-  if (typeof value !== "number" || source === undefined || source === String(value)) return value;
-  return JSON.rawJSON(source);
-}
-
-function own(body: Body, field: string): unknown {
-  return Object.hasOwn(body, field) ? body[field] : undefined;
+/** The text of a member; undefined when it is null or not there. */
+function given(body: Body, field: string): string | undefined {
+  const text = body.get(field);
+  return text === "null" ? undefined : text;
 }
 
 export function textOf(body: Body, field: string, bytesMax = nameBytesMax): string {
-  const value = own(body, field);
-  if (value === undefined || value === null) throw invalid(field, "is missing");
-  if (typeof value !== "string") throw invalid(field, "must be a text");
+  const text = given(body, field);
+  if (text === undefined) throw invalid(field, "is missing");
+  if (!text.startsWith('"')) throw invalid(field, "must be a text");
   // Half of a character cannot be stored; it becomes what the seed made of it.
-  return checkText(field, value.toWellFormed(), 1, bytesMax);
+  return checkText(field, (JSON.parse(text) as string).toWellFormed(), 1, bytesMax);
 }
 
 export function nameOf(body: Body, field: string): string {
@@ -74,22 +63,21 @@ export function nameOf(body: Body, field: string): string {
 }
 
 export function optionalTextOf(body: Body, field: string): string {
-  const value = own(body, field);
-  return value === undefined || value === null || value === "" ? "" : textOf(body, field);
+  const text = given(body, field);
+  return text === undefined || text === '""' ? "" : textOf(body, field);
 }
 
 export function integerOf(body: Body, field: string, min: number, max: number): number {
-  const value = own(body, field);
-  if (value === undefined || value === null) throw invalid(field, "is missing");
-  const number = JSON.isRawJSON(value) ? Number(value.rawJSON) : value;
-  if (typeof number !== "number" || !Number.isSafeInteger(number)) throw invalid(field, "must be an integer");
+  const text = given(body, field);
+  if (text === undefined) throw invalid(field, "is missing");
+  const number = /^[-0-9]/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(number)) throw invalid(field, "must be an integer");
   if (number < min || number > max) throw invalid(field, `is ${number}, the range is ${min} to ${max}`);
   return number === 0 ? 0 : number;
 }
 
 export function optionalIntegerOf(body: Body, field: string, min: number, max: number): number {
-  const value = own(body, field);
-  return value === undefined || value === null ? 0 : integerOf(body, field, min, max);
+  return given(body, field) === undefined ? 0 : integerOf(body, field, min, max);
 }
 
 /** Whole seconds, as milliseconds; absent means 0. */
@@ -99,9 +87,9 @@ export function secondsOf(body: Body, field: string): number {
 
 /** Any JSON value as a payload; null and absent are none. */
 export function payloadOf(body: Body, field: string, bytesMax: number): Payload | undefined {
-  const value = own(body, field);
-  if (value === undefined || value === null) return undefined;
-  const data = JSON.stringify(value);
+  const text = given(body, field);
+  if (text === undefined) return undefined;
+  const data = compact(text);
   const bytes = utf8Length(data);
   if (bytes > bytesMax) {
     throw new EngineError(
