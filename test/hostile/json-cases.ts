@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { endpoints } from "../../src/server/json-api/routes.ts";
-import { describedBodies } from "../json-api/described.ts";
+import { describedBodies, isDescribed } from "../json-api/described.ts";
 
 // What may be sent to the seed's interface by mistake or by malice: made from its own list of endpoints and from the
 // description of their bodies, so that a new one is tried by itself.
@@ -44,6 +44,12 @@ const right: Readonly<Record<string, string>> = {
   worker_id: '"w"',
   step_number: "1",
   policy: '"fixed"',
+  wake_at: "1",
+  lease_duration: "300",
+  retry_count: "1",
+  max_retries: "3",
+  base_seconds: "1",
+  max_seconds: "9",
   lease_id: '""',
   epoch: "0",
 };
@@ -60,6 +66,22 @@ function objectFor(fields: readonly string[]): fc.Arbitrary<string> {
     const whole = fields.filter((name) => name !== left).map((name) => [name, right[name] ?? '"x"'] as const);
     return `{${[...whole, ...odds].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join()}}`;
   });
+}
+
+/** Bodies for each endpoint that would do, but for one field. */
+export function oneWrong(): { call: Call; field: string }[] {
+  const wrong = ["[]", '"\\u0000"', "-1e400", "1.5", "{}", undefined];
+  return describedBodies().flatMap(({ method, path, fields }) =>
+    fields.flatMap((field) =>
+      wrong.flatMap((value) => {
+        const members = fields.map((name) => [name, name === field ? value : (right[name] ?? '"x"')] as const);
+        const given = members.filter(([, text]) => text !== undefined);
+        const body = `{${given.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join()}}`;
+        if (isDescribed(method, path, JSON.parse(body))) return [];
+        return [{ call: { method, path: path.replace("{id}", target), body }, field }];
+      }),
+    ),
+  );
 }
 
 const bytes = (...parts: (string | number[])[]): Uint8Array<ArrayBuffer> =>
