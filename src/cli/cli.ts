@@ -10,8 +10,8 @@ import { withTwoDashes } from "./seed-flags.ts";
 import { addServeCommands } from "./serve.ts";
 import { version } from "../version.ts";
 
-/** Runs one command line; gives the exit code. A serving command gives undefined: its signals end the process. */
-export async function runCli(args: readonly string[]): Promise<number> {
+/** All commands with their arguments and options. */
+export function createProgram(): Command {
   const program = new Command("everstep")
     .description("durable workflows from one process and one SQLite file")
     .version(version)
@@ -22,8 +22,13 @@ export async function runCli(args: readonly string[]): Promise<number> {
   addRunCommands(program);
   addFileCommands(program);
   addImportCommand(program);
+  return program;
+}
+
+/** Runs one command line; gives the exit code. A serving command gives undefined: its signals end the process. */
+export async function runCli(args: readonly string[]): Promise<number> {
   try {
-    await program.parseAsync(withTwoDashes(args), { from: "user" });
+    await createProgram().parseAsync(withTwoDashes(args), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;

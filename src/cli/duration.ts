@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { durationMsMax } from "../limits.ts";
+import { durationMsMax, waitRunMsMax } from "../limits.ts";
 
 const unitMs: Record<string, number> = {
   ns: 1e-6,
@@ -23,6 +23,20 @@ export function parseDuration(text: string): number {
   const ms = Math.round(parts.reduce((sum, part) => sum + Number(part[1]) * (unitMs[part[2] as string] as number), 0));
   if (ms > durationMsMax) throw new InvalidArgumentError(`${text} is longer than ${durationMsMax} ms`);
   return ms;
+}
+
+/** How long to wait for a run. Told before anything is asked of the server: a run must not start by a refused command. */
+export function parseWait(text: string): number {
+  const ms = parseDuration(text);
+  if (ms > waitRunMsMax) throw new InvalidArgumentError(`${text} is longer than an hour`);
+  // To the server no time at all would mean its usual minute.
+  return Math.max(1, ms);
+}
+
+export function parseCount(text: string): number {
+  const value = parseInteger(text);
+  if (value < 1) throw new InvalidArgumentError(`${text} is less than 1`);
+  return value;
 }
 
 export function parseInteger(text: string): number {

@@ -13,6 +13,7 @@ export function addFileCommands(program: Command): void {
     .option("--db <file>", "the SQLite file", "everstep.db")
     .action(async (target: string, { db }: { db: string }) => {
       mustExist(db);
+      if (target === "") throw new ExitError(exitCodes.usage, "the target has no name");
       await backupFile(db, target);
       printLine(`${db} was copied to ${target}`);
     });

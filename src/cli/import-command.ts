@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { importSeed } from "../store/import/import.ts";
+import { openSeedFile } from "../store/import/seed-file.ts";
 import { openDryTarget, openTarget } from "../store/import/target.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
 import { printLine, printNote } from "./output.ts";
@@ -26,6 +27,8 @@ export function addImportCommand(program: Command): void {
 
 async function importFile(from: string, { db, namespace, queue, dryRun }: ImportCommandOptions): Promise<void> {
   if (!existsSync(from)) throw new ExitError(exitCodes.notFound, `${from} is not there`);
+  // Looked at first: a file that cannot be brought in leaves no empty one of ours behind.
+  openSeedFile(from).close();
   const target = dryRun === true ? openDryTarget(db) : await openTarget(db);
   try {
     const done = await importSeed({

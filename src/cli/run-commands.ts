@@ -2,8 +2,9 @@ import type { Command } from "commander";
 import { uuidv7 } from "uuidv7";
 import { type Run, RunSchema, RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
 import { ExplainRunResponseSchema } from "../../gen/ts/everstep/v1/run_service_pb.ts";
+import { waitRunMsMax } from "../limits.ts";
 import { connect } from "./connect.ts";
-import { parseDuration, parseInteger } from "./duration.ts";
+import { parseCount, parseDuration, parseInteger, parseWait } from "./duration.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
 import { instant, printLine, printMessage, printTable } from "./output.ts";
 import { addResume } from "./resume-command.ts";
@@ -26,7 +27,7 @@ function addStart(parent: Command): void {
     .option("--priority <0-9>", "0 is most urgent", parseInteger)
     .option("--delay <duration>", "start later", parseDuration, 0)
     .option("--timeout <duration>", "fail the run when it takes longer", parseDuration, 0)
-    .option("--wait <duration>", "wait for the result", parseDuration)
+    .option("--wait <duration>", "wait for the result, an hour at most", parseWait)
     .action(async (workflow: string, options: Common & Record<string, never> & StartOptions) => {
       const client = connect(options);
       const runId = options.runId ?? uuidv7();
@@ -75,7 +76,7 @@ function addReading(parent: Command): void {
     .option("--workflow <name>", "only this workflow", "")
     .option("--queue <name>", "only this queue", "")
     .option("--status <name...>", "only these statuses")
-    .option("--limit <n>", "how many", parseInteger, 50)
+    .option("--limit <n>", "how many", parseCount, 50)
     .action(async (options: Common & { workflow: string; queue: string; status?: string[]; limit: number }) => {
       const client = connect(options);
       const filter = {
@@ -112,7 +113,7 @@ function addReading(parent: Command): void {
     show(run, options.output);
   });
   runCommand(parent, "result <run_id>", "wait for the end; exit code 1 when it failed")
-    .option("--timeout <duration>", "wait this long", parseDuration, 3_600_000)
+    .option("--timeout <duration>", "wait this long, an hour at most", parseWait, waitRunMsMax)
     .action((runId: string, options: Common & { timeout: number }) => waitForResult(options, runId, options.timeout));
   runCommand(parent, "watch <run_id>", "print the history as it grows").action((runId: string, options: Common) =>
     watchRun(connect(options), { namespace: options.namespace, runId }, options.output),

@@ -29,10 +29,7 @@ export function addServeCommands(program: Command): void {
   addOptions(program.command("serve"), "everstep.db").description("serve one SQLite file").action(serve);
   addOptions(program.command("dev"), "./.everstep/everstep.db")
     .description("serve on loopback for development; data is kept in ./.everstep/")
-    .action(async (options: ServeOptions, command: Command) => {
-      mkdirSync(dirname(options.db), { recursive: true });
-      await serve(options, command, true);
-    });
+    .action((options: ServeOptions, command: Command) => serve(options, command, true));
 }
 
 function addOptions(command: Command, db: string): Command {
@@ -79,6 +76,7 @@ async function serve(given: ServeOptions, command: Command, dev = false): Promis
     options.tlsCert === undefined || options.tlsKey === undefined
       ? undefined
       : { cert: readFileSync(options.tlsCert, "utf8"), key: readFileSync(options.tlsKey, "utf8") };
+  if (dev) mkdirSync(dirname(options.db), { recursive: true });
   tuneHeap();
   const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
   const engine = await createEngine({

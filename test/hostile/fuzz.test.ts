@@ -1,7 +1,7 @@
 import http2 from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { InvalidArgumentError } from "commander";
 import { ErrorReason } from "../../gen/ts/everstep/v1/error_reason_pb.ts";
 import {
@@ -12,8 +12,6 @@ import {
   SessionResponseSchema,
 } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { parseDuration, parseInteger, parseListen } from "../../src/cli/duration.ts";
-import { runCli } from "../../src/cli/cli.ts";
-import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { createEngine, createServer } from "../../src/index.ts";
 import { assertCases, times } from "./cases.ts";
 
@@ -55,146 +53,78 @@ test("what the command line reads is a value or a usage error", () => {
   );
 });
 
-test(
-  "any command line ends with an exit code that is documented and a sentence that is no fault of ours",
-  async () => {
-    const word = fc.oneof(
-      fc.constantFrom(
-        "run",
-        "start",
-        "list",
-        "get",
-        "history",
-        "signal",
-        "cancel",
-        "wait",
-        "resume",
-        "explain",
-        "verify",
-      ),
-      fc.constantFrom(
-        "--limit",
-        "--status",
-        "--input",
-        "--queue",
-        "--priority",
-        "--wait",
-        "--grace",
-        "--output",
-        "--db",
-      ),
-      fc.constantFrom("1", "-1", "0ms", "1ms", "json", "jsonl", "{}", "{", "w", "nobody's", "__proto__", "--", "-", ""),
-      fc.string({ maxLength: 8 }).filter((text) => !text.includes("\u0000")),
-    );
-    const verb = fc.constantFrom("start", "list", "get", "history", "signal", "cancel", "pause", "resume", "explain");
-    const words = fc.array(word, { maxLength: 7 });
-    const line = fc.oneof(
-      words,
-      fc.tuple(verb, words).map(([name, rest]) => ["run", name, ...rest]),
-    );
-    let said = "";
-    const spies = [process.stdout, process.stderr].map((stream) =>
-      vi.spyOn(stream, "write").mockImplementation((text) => {
-        said += String(text);
-        return true;
-      }),
-    );
-    vi.stubEnv("EVERSTEP_ADDRESS", url);
-    try {
-      await assertCases(
-        fc.asyncProperty(line, async (args) => {
-          said = "";
-          const code = await runCli(args);
-          expect(Object.values(exitCodes) as number[]).toContain(code);
-          expect(said).not.toMatch(/undefined|is not a function|\n {4}at /);
-        }),
-        { numRuns: 500, limitMs: 20_000 },
-      );
-    } finally {
-      for (const spy of spies) spy.mockRestore();
-      vi.unstubAllEnvs();
-    }
-  },
-  60_000 * times,
-);
-
 /** Answers that blame the server. */
 const faults = new Set(["internal", "unknown", "data_loss"]);
 
-test(
-  "a JSON body is carried out or refused with a reason",
-  async () => {
-    const methods = [
-      "StartRun",
-      "StartRuns",
-      "SignalRun",
-      "GetRun",
-      "ListRuns",
-      "GetRunHistory",
-      "CancelRun",
-      "RetryRun",
-      "WaitRun",
-    ];
-    const lease = ["AcquireLease", "CompleteStep", "SuspendRun", "CreateTimer", "CompleteRun"];
-    const path = fc.oneof(
-      fc.constantFrom(...methods).map((name) => `RunService/${name}`),
-      fc.constantFrom(...lease).map((name) => `LeaseService/${name}`),
-    );
-    const names = [
-      "workflow",
-      "runId",
-      "queue",
-      "name",
-      "pageToken",
-      "pageSize",
-      "input",
-      "lease",
-      "stepKey",
-      "opId",
-      "filter",
-      "runs",
-      "awaits",
-      "waitMs",
-      "workerId",
-    ];
-    const value = fc.oneof(
-      fc.string(),
-      fc.constantFrom("__proto__", "constructor", "\u0000", "\ud800", "\u202e", "../..", "';--", "x".repeat(9_000)),
-      fc.double(),
-      fc.integer().map(String),
-      fc.constantFrom("9223372036854775807", "-1", "1e400"),
-      fc.jsonValue({ maxDepth: 2 }),
-      fc.record(
-        { runId: fc.string(), leaseId: fc.base64String(), epoch: fc.integer().map(String) },
-        { requiredKeys: [] },
-      ),
-      fc.record({ json: fc.oneof(fc.json(), fc.string()) }),
-    );
-    const body = fc.oneof(
-      fc
-        .dictionary(fc.constantFrom(...names), value, { maxKeys: 5 })
-        .map((fields) => JSON.stringify({ waitMs: "0", ...fields })),
-      fc.json(),
-      fc.string(),
-      fc.nat({ max: 3_000 }).map((depth) => `${'{"input":'.repeat(depth)}1${"}".repeat(depth)}`),
-    );
-    await assertCases(
-      fc.asyncProperty(path, body, async (method, text) => {
-        const headers = { "content-type": "application/json" };
-        const signal = AbortSignal.timeout(10_000);
-        const response = await fetch(`${url}/everstep.v1.${method}`, { method: "POST", headers, body: text, signal });
-        const answer = (await response.json()) as { code?: string };
-        expect(
-          response.ok || !faults.has(answer.code ?? "unknown"),
-          `${response.status} ${JSON.stringify(answer)}`,
-        ).toBe(true);
-      }),
-      // A wait for a run that was just started may be asked for: those are cut short by the call's own limit.
-      { numRuns: 400, limitMs: 20_000 },
-    );
-  },
-  60_000 * times,
-);
+test("a JSON body is carried out or refused with a reason", { timeout: 60_000 * times }, async () => {
+  const methods = [
+    "StartRun",
+    "StartRuns",
+    "SignalRun",
+    "GetRun",
+    "ListRuns",
+    "GetRunHistory",
+    "CancelRun",
+    "RetryRun",
+    "WaitRun",
+  ];
+  const lease = ["AcquireLease", "CompleteStep", "SuspendRun", "CreateTimer", "CompleteRun"];
+  const path = fc.oneof(
+    fc.constantFrom(...methods).map((name) => `RunService/${name}`),
+    fc.constantFrom(...lease).map((name) => `LeaseService/${name}`),
+  );
+  const names = [
+    "workflow",
+    "runId",
+    "queue",
+    "name",
+    "pageToken",
+    "pageSize",
+    "input",
+    "lease",
+    "stepKey",
+    "opId",
+    "filter",
+    "runs",
+    "awaits",
+    "waitMs",
+    "workerId",
+  ];
+  const value = fc.oneof(
+    fc.string(),
+    fc.constantFrom("__proto__", "constructor", "\u0000", "\ud800", "\u202e", "../..", "';--", "x".repeat(9_000)),
+    fc.double(),
+    fc.integer().map(String),
+    fc.constantFrom("9223372036854775807", "-1", "1e400"),
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.record(
+      { runId: fc.string(), leaseId: fc.base64String(), epoch: fc.integer().map(String) },
+      { requiredKeys: [] },
+    ),
+    fc.record({ json: fc.oneof(fc.json(), fc.string()) }),
+  );
+  const body = fc.oneof(
+    fc
+      .dictionary(fc.constantFrom(...names), value, { maxKeys: 5 })
+      .map((fields) => JSON.stringify({ waitMs: "0", ...fields })),
+    fc.json(),
+    fc.string(),
+    fc.nat({ max: 3_000 }).map((depth) => `${'{"input":'.repeat(depth)}1${"}".repeat(depth)}`),
+  );
+  await assertCases(
+    fc.asyncProperty(path, body, async (method, text) => {
+      const headers = { "content-type": "application/json" };
+      const signal = AbortSignal.timeout(10_000);
+      const response = await fetch(`${url}/everstep.v1.${method}`, { method: "POST", headers, body: text, signal });
+      const answer = (await response.json()) as { code?: string };
+      expect(response.ok || !faults.has(answer.code ?? "unknown"), `${response.status} ${JSON.stringify(answer)}`).toBe(
+        true,
+      );
+    }),
+    // A wait for a run that was just started may be asked for: those are cut short by the call's own limit.
+    { numRuns: 400, limitMs: 20_000 },
+  );
+});
 
 const frameOf = (bytes: Uint8Array, flags = 0, length = bytes.length): Buffer => {
   const head = Buffer.alloc(5);
@@ -269,35 +199,33 @@ function expectReason({ status, resetCode, frames }: Awaited<ReturnType<typeof t
   expect(message).not.toBe("");
 }
 
-test(
-  "frames of any bytes end a session with a reason, and the next one is greeted",
-  async () => {
-    const bytes = fc.uint8Array({ maxLength: 200 });
-    const length = fc.oneof(
-      { weight: 6, arbitrary: fc.constant(undefined) },
-      { weight: 1, arbitrary: fc.nat({ max: 300 }) },
-      { weight: 1, arbitrary: fc.nat({ max: 0xffff_ffff }) },
-    );
-    const frame = fc.tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), length).map((parts) => frameOf(...parts));
-    const said = fc.record({
-      frames: fc.array(frame, { minLength: 1, maxLength: 4 }),
-      encoding: fc.constantFrom(undefined, "identity", "gzip", "br", "unknown", "gzip,br", ""),
-    });
-    const connection = http2.connect(url);
-    connection.on("error", () => {});
-    await assertCases(
-      fc.asyncProperty(said, async ({ frames, encoding }) => {
-        const told = await toldOf(connection, frames, encoding);
-        expectReason(told);
-        expect(connection.destroyed).toBe(false);
-      }),
-      { numRuns: 300, limitMs: 20_000 },
-    );
-    expect(await greeting(connection)).toMatchObject({ case: "welcome" });
-    connection.close();
-  },
-  60_000 * times,
-);
+test("frames of any bytes end a session with a reason, and the next one is greeted", {
+  timeout: 60_000 * times,
+}, async () => {
+  const bytes = fc.uint8Array({ maxLength: 200 });
+  const length = fc.oneof(
+    { weight: 6, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.nat({ max: 300 }) },
+    { weight: 1, arbitrary: fc.nat({ max: 0xffff_ffff }) },
+  );
+  const frame = fc.tuple(bytes, fc.constantFrom(0, 0, 0, 1, 2, 255), length).map((parts) => frameOf(...parts));
+  const said = fc.record({
+    frames: fc.array(frame, { minLength: 1, maxLength: 4 }),
+    encoding: fc.constantFrom(undefined, "identity", "gzip", "br", "unknown", "gzip,br", ""),
+  });
+  const connection = http2.connect(url);
+  connection.on("error", () => {});
+  await assertCases(
+    fc.asyncProperty(said, async ({ frames, encoding }) => {
+      const told = await toldOf(connection, frames, encoding);
+      expectReason(told);
+      expect(connection.destroyed).toBe(false);
+    }),
+    { numRuns: 300, limitMs: 20_000 },
+  );
+  expect(await greeting(connection)).toMatchObject({ case: "welcome" });
+  connection.close();
+});
 
 // Each came to its end without a word once, because Connect tells of it as a fault of the server's, or not at all.
 test.each([

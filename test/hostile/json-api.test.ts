@@ -171,21 +171,17 @@ test("a method that is not served at a path is 405 and names those that are; a p
   }
 });
 
-test(
-  "an id of any kind in a path is that of no workflow, or refused",
-  async () => {
-    const paths = endpoints.filter(([, path]) => path.includes("{id}"));
-    await assertCases(
-      fc.asyncProperty(fc.constantFrom(...paths), ids, async ([method, path], id) => {
-        fc.pre(id !== target);
-        const call = { method, path: path.replace("{id}", id), headers: json };
-        await expectRefused(method === "GET" ? call : { ...call, body: '{"worker_id":"w"}' }, [400, 404]);
-      }),
-      { numRuns: 150, limitMs: 10_000 },
-    );
-  },
-  30_000 * times,
-);
+test("an id of any kind in a path is that of no workflow, or refused", { timeout: 30_000 * times }, async () => {
+  const paths = endpoints.filter(([, path]) => path.includes("{id}"));
+  await assertCases(
+    fc.asyncProperty(fc.constantFrom(...paths), ids, async ([method, path], id) => {
+      fc.pre(id !== target);
+      const call = { method, path: path.replace("{id}", id), headers: json };
+      await expectRefused(method === "GET" ? call : { ...call, body: '{"worker_id":"w"}' }, [400, 404]);
+    }),
+    { numRuns: 150, limitMs: 10_000 },
+  );
+});
 
 test("a body of which one field is wrong is refused with its name, also where the others would do", async () => {
   const wrong = oneWrong();
@@ -193,30 +189,26 @@ test("a body of which one field is wrong is refused with its name, also where th
   for (const { call, field } of wrong) expect(await expectRefused(call, [400])).toContain(field);
 });
 
-test(
-  "any body of any endpoint is carried out as described, or refused",
-  async () => {
-    let done = 0;
-    await assertCases(
-      fc.asyncProperty(calls, async (call) => {
-        const before = written();
-        const answer = await send(call);
-        const what = `${call.method} ${call.path.slice(0, 60)} ${String(call.body).slice(0, 200)}`;
-        if (answer.status !== 200) {
-          expectClear(answer, what);
-          expect(written(), what).toEqual(before);
-          return;
-        }
-        done += 1;
-        const request = call.body === undefined ? undefined : (JSON.parse(String(call.body)) as unknown);
-        expect(deviation({ ...call, request, status: 200, answer: JSON.parse(answer.text) })).toBeUndefined();
-      }),
-      { numRuns: 300, limitMs: 15_000 },
-    );
-    expect(done).toBeGreaterThan(0);
-  },
-  60_000 * times,
-);
+test("any body of any endpoint is carried out as described, or refused", { timeout: 60_000 * times }, async () => {
+  let done = 0;
+  await assertCases(
+    fc.asyncProperty(calls, async (call) => {
+      const before = written();
+      const answer = await send(call);
+      const what = `${call.method} ${call.path.slice(0, 60)} ${String(call.body).slice(0, 200)}`;
+      if (answer.status !== 200) {
+        expectClear(answer, what);
+        expect(written(), what).toEqual(before);
+        return;
+      }
+      done += 1;
+      const request = call.body === undefined ? undefined : (JSON.parse(String(call.body)) as unknown);
+      expect(deviation({ ...call, request, status: 200, answer: JSON.parse(answer.text) })).toBeUndefined();
+    }),
+    { numRuns: 300, limitMs: 15_000 },
+  );
+  expect(done).toBeGreaterThan(0);
+});
 
 test("the client beside it was served, and nothing failed inside the server", async () => {
   await good.stop();
