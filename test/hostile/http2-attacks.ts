@@ -38,11 +38,16 @@ export const attacks: readonly Attack[] = [
     name: "provoked reset",
     mustClose: true,
     reads: true,
-    // A window update of nothing is the client's mistake, and the server must reset the stream itself.
-    frames: (size) =>
-      streams(size, (stream) =>
-        Buffer.concat([frame("headers", endHeaders, stream, listRuns), frame("windowUpdate", 0, stream, number(0))]),
-      ),
+    // The name of a header has no capitals: the server must reset the stream itself.
+    frames: (size) => {
+      const block = Buffer.concat([listRuns, Buffer.from([0, 1, 0x41, 1, 0x62])]);
+      return streams(size, (stream) => frame("headers", endHeaders, stream, block));
+    },
+  },
+  {
+    name: "window update of nothing",
+    mustClose: true,
+    frames: () => [frame("headers", endHeaders, 1, listRuns), frame("windowUpdate", 0, 1, number(0))],
   },
   {
     name: "endless header block",

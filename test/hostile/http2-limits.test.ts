@@ -107,10 +107,12 @@ describe.each([
 });
 
 // What no client sees: the server sends no pings of its own, nothing is of an unknown protocol where HTTP/1.1 is served
-// too, streams beyond 4,096 count as invalid before Node could reject them, and 128 MiB are more than a test should hold.
+// too, streams beyond 4,096 count as invalid before Node could reject them, 128 MiB are more than a test should
+// hold, and how fast resets are forgiven shows only over seconds.
 test("the limits that are not seen are set", () => {
   expect(http2Options).toMatchObject({
     maxSessionMemory: 128,
+    streamResetRate: 200,
     maxSessionRejectedStreams: 100,
     maxOutstandingPings: 10,
     unknownProtocolTimeout: 10_000,

@@ -179,7 +179,7 @@ test("an id of any kind in a path is that of no workflow, or refused", { timeout
       const call = { method, path: path.replace("{id}", id), headers: json };
       await expectRefused(method === "GET" ? call : { ...call, body: '{"worker_id":"w"}' }, [400, 404]);
     }),
-    { numRuns: 150, limitMs: 10_000 },
+    { numRuns: 60, limitMs: 10_000 },
   );
 });
 
@@ -205,7 +205,7 @@ test("any body of any endpoint is carried out as described, or refused", { timeo
       const request = call.body === undefined ? undefined : (JSON.parse(String(call.body)) as unknown);
       expect(deviation({ ...call, request, status: 200, answer: JSON.parse(answer.text) })).toBeUndefined();
     }),
-    { numRuns: 300, limitMs: 15_000 },
+    { numRuns: 120, limitMs: 15_000 },
   );
   expect(done).toBeGreaterThan(0);
 });

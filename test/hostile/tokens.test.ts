@@ -91,7 +91,7 @@ describe.each(["ListRuns", "GetRunHistory", "ListSteps", "ListSignals", "WatchRu
         fc.pre(mangled !== token && mangled !== "");
         await expectRefused(list, mangled);
       }),
-      { numRuns: 50, limitMs: 5_000 },
+      { numRuns: 15, limitMs: 5_000 },
     );
   });
 
@@ -119,7 +119,7 @@ describe.each(["ListRuns", "GetRunHistory", "ListSteps", "ListSignals", "WatchRu
         fc.pre(!(list.field === "cursor" && text === "0"));
         await expectRefused(list, text);
       }),
-      { numRuns: 50, limitMs: 5_000 },
+      { numRuns: 15, limitMs: 5_000 },
     );
   });
 });
