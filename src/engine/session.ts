@@ -67,6 +67,13 @@ export function goAway(reason: GoAwayReason, message: string, reconnectAfterMs: 
   return { kind: "goAway", reason, reconnectAfterMs, jitterMs, message };
 }
 
+export interface SessionHooks {
+  /** Its stream is gone. */
+  detached(session: Session): void;
+  /** The end of its last lease is durable. */
+  leaseless(session: Session): void;
+}
+
 export class Session implements Taker {
   readonly leases = new Set<LiveLease>();
   group: Group | undefined;
@@ -87,15 +94,15 @@ export class Session implements Taker {
   readonly requestId = "";
   readonly leaseTtlMs: number;
   private readonly kernel: Kernel;
-  private readonly onDetached: (session: Session) => void;
+  private readonly hooks: SessionHooks;
 
   constructor(
     kernel: Kernel,
     about: { sessionId: string; resumeToken: string; namespace: string; instanceId: string; identity: string },
-    onDetached: (session: Session) => void,
+    hooks: SessionHooks,
   ) {
     this.kernel = kernel;
-    this.onDetached = onDetached;
+    this.hooks = hooks;
     this.sessionId = about.sessionId;
     this.resumeToken = about.resumeToken;
     this.namespace = about.namespace;
@@ -139,7 +146,7 @@ export class Session implements Taker {
       if (lease.phase === "offered" && !lease.handed)
         this.kernel.leaseLife.end(lease, "UNDELIVERED", { uncounted: true });
     }
-    this.onDetached(this);
+    this.hooks.detached(this);
   }
 
   deliver(lease: LiveLease, plan: GrantPlan): boolean {
@@ -256,11 +263,12 @@ export class Session implements Taker {
   }
 
   ended(lease: LiveLease, reason: LeaseEndReason, byHolder: boolean): void {
-    if (byHolder || this.stream === undefined) return;
-    this.stream.outbox.withdraw(lease.leaseId);
-    // What never left is not known to the worker.
-    if (!lease.handed) return;
-    this.revoke({ leaseId: lease.leaseId, reason });
+    if (!byHolder && this.stream !== undefined) {
+      this.stream.outbox.withdraw(lease.leaseId);
+      // What never left is not known to the worker.
+      if (lease.handed) this.revoke({ leaseId: lease.leaseId, reason });
+    }
+    if (this.leases.size === 0) this.hooks.leaseless(this);
   }
 
   revoke(lost: LostLease): void {

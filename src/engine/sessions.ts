@@ -52,6 +52,25 @@ export function createSessions(kernel: Kernel): Sessions {
     });
   }
 
+  /** A server that stops has nothing more for who holds nothing: the stream ends behind the answers under way. */
+  function endWhenDone(session: Session): void {
+    const { stream } = session;
+    if (!draining || stream === undefined) return;
+    const done = () => {
+      if (session.leases.size > 0) return;
+      endStream(stream);
+      session.detach(stream);
+    };
+    kernel.writer.submit({ run: (transaction) => transaction.after(done), refuse: done });
+  }
+
+  function tellToGo(session: Session): void {
+    if (session.phase === "active") session.phase = "draining";
+    kernel.takers.update(session);
+    session.push(goAway("SHUTDOWN", "the server is stopping", 1_000, 1_000));
+    endWhenDone(session);
+  }
+
   /** Looks after a stream for as long as it carries its session. */
   function watchStream(session: Session, stream: Stream): void {
     kernel.alarms.set(kernel.clock.elapsedMs() + sessionIntervals(session.leaseTtlMs).beatIntervalMs, () => {
@@ -95,7 +114,7 @@ export function createSessions(kernel: Kernel): Sessions {
             instanceId: hello.instanceId,
             identity: hello.identity === "" ? hello.instanceId : hello.identity,
           },
-          closeWhenGone,
+          { detached: closeWhenGone, leaseless: endWhenDone },
         );
     session.phase = "active";
     session.stream = stream;
@@ -203,6 +222,7 @@ export function createSessions(kernel: Kernel): Sessions {
               if (now.stream !== stream) return;
               stream.welcomed = true;
               now.push(frame);
+              if (draining && now.phase === "active") tellToGo(now);
               for (const [lease, noticesSeen] of kept) now.catchUp(stream, lease, noticesSeen);
               const waiting = backlog;
               backlog = [];
@@ -324,11 +344,7 @@ export function createSessions(kernel: Kernel): Sessions {
     open,
     drain() {
       draining = true;
-      for (const session of byInstance.values()) {
-        if (session.phase === "active") session.phase = "draining";
-        kernel.takers.update(session);
-        session.push(goAway("SHUTDOWN", "the server is stopping", 1_000, 1_000));
-      }
+      for (const session of byInstance.values()) tellToGo(session);
     },
     endAll() {
       for (const stream of [...streams]) endStream(stream);

@@ -76,6 +76,9 @@ export function createListener(options: ListenerOptions): Listener {
   const idleTimeoutMs = options.idleTimeoutMs ?? idleTimeoutMsDefault;
   const sessions = new Set<http2.ServerHttp2Session>();
   const streams = new Set<http2.ServerHttp2Stream>();
+  /** Answers of HTTP/1.1 that are under way. */
+  const answers = new Set<http.ServerResponse>();
+  let closing = false;
   const http1Options: http.ServerOptions = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
@@ -86,9 +89,18 @@ export function createListener(options: ListenerOptions): Listener {
   };
   const front = options.tls === undefined ? clear() : secure(options.tls);
 
+  function handle(request: Request, response: Response): void {
+    if (response instanceof http.ServerResponse) {
+      answers.add(response);
+      response.once("close", () => answers.delete(response));
+      if (closing) endConnectionBehind(response);
+    }
+    options.handler(request, response);
+  }
+
   function clear() {
-    const http1 = http.createServer(http1Options, options.handler);
-    const http2Server = http2.createServer(http2Options, options.handler);
+    const http1 = http.createServer(http1Options, handle);
+    const http2Server = http2.createServer(http2Options, handle);
     watchSessions(http2Server);
     // The http server looks for slow clients only while it "listens"; this one never does on a port of its own.
     http1.emit("listening");
@@ -114,7 +126,7 @@ export function createListener(options: ListenerOptions): Listener {
         minVersion: "TLSv1.2",
         handshakeTimeout: headersTimeoutMs,
       },
-      options.handler,
+      handle,
     );
     watchSessions(server);
     // A failed handshake is the client's affair; without this it would count as an unhandled error of the socket.
@@ -125,6 +137,7 @@ export function createListener(options: ListenerOptions): Listener {
   function watchSessions(server: http2.Http2Server | http2.Http2SecureServer): void {
     server.on("session", (session) => {
       sessions.add(session);
+      if (closing) session.close();
       session.on("error", () => session.destroy());
       session.setLocalWindowSize(connectionWindowBytes);
       // Not session.setTimeout: it outlives the session, and with it all that a connection of a second had.
@@ -163,8 +176,10 @@ export function createListener(options: ListenerOptions): Listener {
     },
     async close(graceMs) {
       if (!front.server.listening) return;
+      closing = true;
       const closed = new Promise<void>((resolve) => front.server.close(() => resolve()));
       for (const session of sessions) session.close();
+      for (const answer of answers) endConnectionBehind(answer);
       front.closeIdle();
       const cut = setTimeout(() => {
         // Destroyed with its session a stream ends with code 0, and some clients then wait for its headers for ever.
@@ -179,6 +194,13 @@ export function createListener(options: ListenerOptions): Listener {
       front.stop();
     },
   };
+}
+
+/** Nothing is kept alive behind the last answer of a connection: its client may ask elsewhere at once. */
+function endConnectionBehind(answer: http.ServerResponse): void {
+  const { socket } = answer;
+  if (!answer.headersSent) answer.setHeader("connection", "close");
+  else answer.once("finish", () => socket?.end());
 }
 
 const preface = Buffer.from("PRI");

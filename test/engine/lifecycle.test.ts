@@ -194,6 +194,29 @@ test("a drain sends whoever waits for a run away, also who comes later: the run 
   expect(all).toMatchObject([away, away, away, away]);
 });
 
+test("a drain ends the stream of who holds nothing at once, and of a holder behind the answer to its last op", async () => {
+  const rig = new EngineRig();
+  const idle = await rig.worker({ queues: ["empty"] }).greeted();
+  const holder = await rig.worker().greeted();
+  for (const runId of ["a", "b"]) await rig.started({ runId });
+  await rig.settle();
+  const [first, second] = holder.assignments.map(({ lease }) => lease);
+  holder.accept(first!, second!);
+  const greeting = rig.worker({ queues: ["empty"] });
+  greeting.handle.hello(greeting.hello);
+  rig.engine.drain();
+  await rig.settle();
+  for (const { frames } of [idle, greeting]) {
+    expect(frames.at(-1)).toMatchObject({ kind: "goAway", reason: "SHUTDOWN" });
+  }
+  expect([idle.ended, greeting.ended, holder.ended]).toEqual([true, true, false]);
+  const complete = { type: "CompleteRun", output: undefined } as const;
+  expect(await holder.op(first!, [complete])).toMatchObject({ kind: "applied" });
+  expect(holder.ended).toBe(false);
+  expect(await holder.op(second!, [complete])).toMatchObject({ kind: "applied" });
+  expect(holder.ended).toBe(true);
+});
+
 test("a start writes its event and its row, and no deadline that it does not have", async () => {
   const store = createMemoryStore();
   const batches: Batch[] = [];

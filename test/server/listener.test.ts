@@ -16,7 +16,15 @@ afterEach(async () => {
 /** The class of Node's sessions, which has no name of its own. */
 let serverSession: () => void = () => {};
 
-type StartOptions = { tls?: Tls; headersTimeoutMs?: number; idleTimeoutMs?: number; hold?: boolean };
+type Held = { write(text: string): unknown; end(text: string): unknown };
+type StartOptions = {
+  tls?: Tls;
+  headersTimeoutMs?: number;
+  idleTimeoutMs?: number;
+  hold?: boolean;
+  /** Answers that the test gives itself are put here. */
+  held?: Held[];
+};
 
 async function start(options: StartOptions = {}): Promise<number> {
   const listener = createListener({
@@ -24,6 +32,10 @@ async function start(options: StartOptions = {}): Promise<number> {
     handler(request, response) {
       if ("stream" in request) serverSession = request.stream.session?.constructor as typeof serverSession;
       if (options.hold === true) return;
+      if (options.held !== undefined) {
+        options.held.push(response as Held);
+        return;
+      }
       response.setHeader("content-type", "text/plain");
       response.end(`${request.httpVersion} ${request.url}`);
     },
@@ -140,9 +152,59 @@ describe("in the clear", () => {
   });
 });
 
-describe("TLS", () => {
-  const tls = makeCertificate();
+const tls = makeCertificate();
+const inTheClear = { name: "in the clear", tls: undefined, client: http };
+const overTls = { name: "over TLS", tls, client: https };
 
+describe.each(tls === undefined ? [inTheClear] : [inTheClear, overTls])("a close $name", ({ tls, client }) => {
+  /** Far beyond what a close takes that waits for nobody. */
+  const graceMs = 60_000;
+
+  async function closes(): Promise<void> {
+    const startedAt = performance.now();
+    await listeners[0]?.close(graceMs);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+  }
+  function kept(port: number): http.ClientRequest {
+    const agent = new client.Agent({ keepAlive: true, ca: tls?.cert } as https.AgentOptions);
+    return client.get({ port, host: "127.0.0.1", path: "/a", agent }).on("error", () => {});
+  }
+
+  test("does not wait for a kept connection without a request", async () => {
+    const port = await start(tls === undefined ? {} : { tls });
+    const [response] = (await once(kept(port), "response")) as [http.IncomingMessage];
+    expect(await textOf(response)).toBe("1.1 /a");
+    await closes();
+  });
+
+  test("says with the last answer of a kept connection that it is the last, and ends it", async () => {
+    const held: Held[] = [];
+    const request = kept(await start({ ...(tls === undefined ? {} : { tls }), held }));
+    const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
+    while (held.length === 0) await new Promise(setImmediate);
+    const closed = closes();
+    held[0]?.end("late");
+    const [response] = await answered;
+    expect(response.headers.connection).toBe("close");
+    expect(await textOf(response)).toBe("late");
+    await closed;
+  });
+
+  test("ends a kept connection whose answer had begun, when it is whole", async () => {
+    const held: Held[] = [];
+    const request = kept(await start({ ...(tls === undefined ? {} : { tls }), held }));
+    const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
+    while (held.length === 0) await new Promise(setImmediate);
+    held[0]?.write("be");
+    const [response] = await answered;
+    const closed = closes();
+    held[0]?.end("gun");
+    expect(await textOf(response)).toBe("begun");
+    await closed;
+  });
+});
+
+describe("TLS", () => {
   test.skipIf(tls === undefined)("ALPN chooses between HTTP/1.1 and HTTP/2", async () => {
     const port = await start({ tls: tls as Tls });
     const ca = tls?.cert as Buffer;
@@ -175,6 +237,20 @@ async function sessionsLeft(): Promise<number> {
 }
 
 describe("connections of HTTP/2", () => {
+  test("one that says only during the close what it speaks does not hold it up", async () => {
+    const port = await start();
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    // Connections are taken in order: the one before has been.
+    await get1({ port });
+    const startedAt = performance.now();
+    const closed = listeners[0]?.close(60_000);
+    const session = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => socket });
+    session.on("error", () => {});
+    await Promise.all([closed, once(session, "close")]);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+  });
+
   test("one without a call is closed when its time is over, one with a call is not", async () => {
     const url = `http://127.0.0.1:${await start({ idleTimeoutMs: 500, hold: true })}`;
     const busy = http2.connect(url);
