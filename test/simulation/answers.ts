@@ -70,6 +70,7 @@ export function judgeRefused(checker: Checker, asked: Asked, reason: string, mes
 
 /** A refusal of any call about a run. */
 export function judgeRefusal(checker: Checker, runId: string, reason: string, message: string): void {
+  checker.bug(runId, { reason, message });
   const run = checker.byId.get(runId);
   const tellsOfEnd = reason === "RUN_CLOSED" || /run is (COMPLETED|CANCELLED|TERMINATED)/.test(message);
   if (tellsOfEnd && run?.everEnded !== true) {

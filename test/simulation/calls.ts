@@ -96,6 +96,7 @@ export class Calls {
             checker.violation(`${name} threw ${(error as Error).stack}`);
             return;
           }
+          checker.bug(name, error.refusal);
           if (!forNow.has(error.refusal.reason)) tell({ refusal: error.refusal });
         },
       );

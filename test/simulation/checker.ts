@@ -2,37 +2,17 @@ import type { RunEvent } from "../../src/core/event.ts";
 import { resultTypes } from "../../src/core/event.ts";
 import type { Batch, Store } from "../../src/store/store.ts";
 import { createRunCheck } from "../../src/store/sqlite/verify-run.ts";
+import { EndRules } from "./end-rules.ts";
+import { type KnownRun, newRun } from "./known-run.ts";
 import { LeaseRules } from "./lease-rules.ts";
+import { OnceRules } from "./once-rules.ts";
+import { Requests } from "./requests.ts";
+import { TimeRules } from "./time-rules.ts";
 import { WakeRules } from "./wake-rules.ts";
 
 // The invariants, judged from outside: from the batches that became durable, from what step functions did and from
 // what was told to workers and clients. Nothing here asks the engine what it thinks; only that rows are a fold of the
 // events (I6) is asked of the fold that `everstep verify` uses.
-
-export interface KnownRun {
-  readonly runNo: number;
-  readonly runId: string;
-  lastSeq: number;
-  lastAtMs: number;
-  epoch: number;
-  leaseId: string;
-  leased: boolean;
-  grantedAtMs: number;
-  ttlMs: number;
-  stepsCompleted: number;
-  ended: RunEvent["type"] | undefined;
-  everEnded: boolean;
-  cancelled: boolean;
-  pauses: number;
-  pausedBy: string;
-  /** "type key" of every event that has a step key. */
-  readonly facts: Set<string>;
-  readonly results: Map<string, string | undefined>;
-  readonly failed: Set<string>;
-  readonly timers: Map<string, number>;
-  readonly signals: Map<number, { readonly requestId: string; consumed: boolean }>;
-  readonly requests: Set<string>;
-}
 
 const ends: ReadonlySet<string> = new Set(["RunCompleted", "RunFailed", "RunCancelled", "RunTerminated"]);
 
@@ -48,6 +28,12 @@ export class Checker {
   readonly #nowMs: () => number;
   readonly leases: LeaseRules;
   readonly wakes = new WakeRules();
+  readonly requests = new Requests();
+  readonly ends: EndRules;
+  readonly times: TimeRules;
+  readonly #once = new OnceRules();
+  /** A fault of the plan has made a commit fail as only a bug of the server could. */
+  constraintBroken = false;
   /** Everything that was due or came from outside lies before this instant: what is left must end soon. */
   dueMs = 0;
 
@@ -57,6 +43,8 @@ export class Checker {
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
     this.leases = new LeaseRules(nowMs);
+    this.ends = new EndRules(this.requests, this.leases);
+    this.times = new TimeRules(this.requests, this.leases, nowMs);
   }
 
   /**
@@ -75,6 +63,12 @@ export class Checker {
   violation(message: string): Error {
     this.failure ??= message;
     return new Error(message);
+  }
+
+  /** A refusal that only a bug of the server explains, or a fault that no world has. */
+  bug(what: string, { reason, message }: { readonly reason: string; readonly message: string }): void {
+    if ((reason === "INTERNAL" && !this.constraintBroken) || reason === "CORRUPT_HISTORY")
+      this.violation(`${what} is answered ${reason}: ${message}`);
   }
 
   effect(runId: string, stepKey: string, output: string): void {
@@ -98,29 +92,7 @@ export class Checker {
     for (const row of batch.runs) {
       if (this.runs.has(row.runNo)) continue;
       if (this.byId.has(row.runId)) throw this.violation(`I11 two runs have the id ${row.runId}`);
-      const run: KnownRun = {
-        runNo: row.runNo,
-        runId: row.runId,
-        lastSeq: 0,
-        lastAtMs: 0,
-        epoch: 0,
-        leaseId: "",
-        leased: false,
-        grantedAtMs: 0,
-        ttlMs: 0,
-        stepsCompleted: 0,
-        ended: undefined,
-        everEnded: false,
-        cancelled: false,
-        pauses: 0,
-        pausedBy: "",
-        facts: new Set(),
-        results: new Map(),
-        failed: new Set(),
-        timers: new Map(),
-        signals: new Map(),
-        requests: new Set(),
-      };
+      const run = newRun(row);
       this.runs.set(row.runNo, run);
       this.byId.set(row.runId, run);
     }
@@ -128,9 +100,12 @@ export class Checker {
       const run = this.runs.get(runNo);
       if (run === undefined) throw this.violation(`I6 an event of run number ${runNo}, which has no row`);
       this.#event(run, event);
-      this.wakes.event(runNo, event);
     }
-    for (const row of batch.runs) this.wakes.row(row);
+    for (const row of batch.runs) {
+      this.wakes.row(row);
+      const broken = this.ends.row(row.runId, row);
+      if (broken !== undefined) throw this.violation(`${broken}: ${row.runId}`);
+    }
     for (const runNo of new Set([...batch.events.map((added) => added.runNo), ...batch.runs.map((row) => row.runNo)])) {
       const missed = this.wakes.missed(runNo);
       if (missed !== undefined)
@@ -159,6 +134,8 @@ export class Checker {
     const rule = (broken: string | undefined): void => {
       if (broken !== undefined) bad(broken);
     };
+    rule(this.#once.event(run.runId, event, this.#commitNo));
+    rule(this.requests.unasked(run.leaseId, event));
     switch (event.type) {
       case "LeaseGranted":
         rule(this.leases.granted(run.runId, event.detail));
@@ -185,7 +162,7 @@ export class Checker {
         const output = event.payload?.data;
         if (!this.effects.get(`${run.runId} ${event.stepKey}`)?.has(String(output)))
           bad(`I4 no step returned ${output}`);
-        this.leases.progress(run.runId);
+        this.#progress(run);
         break;
       }
       case "StepAttemptFailed":
@@ -193,20 +170,13 @@ export class Checker {
         this.#due(event, event.detail.retryAtMs);
         break;
       case "StepFailed":
-        this.leases.progress(run.runId);
+        this.#progress(run);
         if (run.results.has(event.stepKey)) bad("I4 a failure behind a result");
         run.failed.add(event.stepKey);
         break;
       case "TimerSet":
-        run.timers.set(event.stepKey, event.detail.firesAtMs);
         this.#due(event, event.detail.firesAtMs);
         break;
-      case "TimerFired": {
-        const firesAtMs = run.timers.get(event.stepKey);
-        if (firesAtMs === undefined || event.atMs < firesAtMs) bad(`I8 due at ${firesAtMs}`);
-        run.timers.delete(event.stepKey);
-        break;
-      }
       case "SignalReceived": {
         const requestId = event.detail.requestId ?? "";
         if (requestId !== "" && run.requests.has(requestId)) bad("I10 the same signal again");
@@ -220,7 +190,7 @@ export class Checker {
         const signal = run.signals.get(event.detail.signalSeq);
         if (signal === undefined || signal.consumed) bad("I10 consumes no open signal");
         else signal.consumed = true;
-        this.leases.progress(run.runId);
+        this.#progress(run);
         break;
       }
       case "CancelRequested":
@@ -241,14 +211,16 @@ export class Checker {
         this.stirred();
         break;
       case "RunSuspended":
-        this.leases.progress(run.runId);
+        // One that has what it awaits goes back into its line, and has not got on.
+        if (event.detail.cancelUnseen !== true && !this.wakes.isThere(run.runNo, event.detail.awaits, event.atMs))
+          this.#progress(run);
         break;
       case "RunCreated":
         this.#due(event, event.detail.availableAtMs);
         break;
       case "RunReopened":
         run.ended = undefined;
-        this.leases.progress(run.runId);
+        this.#progress(run);
         this.stirred();
         for (const key of event.detail.voidedSteps) run.failed.delete(key);
         break;
@@ -258,10 +230,18 @@ export class Checker {
       default:
         break;
     }
+    rule(this.ends.event(run.runId, event, run.facts));
+    rule(this.times.event(run.runId, event));
+    rule(this.wakes.event(run.runNo, event));
     if (ends.has(event.type)) {
       run.ended = event.type;
       run.everEnded = true;
     }
+  }
+
+  #progress(run: KnownRun): void {
+    this.leases.progress(run.runId);
+    this.times.progress(run.runId);
   }
 
   /** The output of the program is the list of its results: what replays saw is what is recorded. */

@@ -5,12 +5,12 @@ import type { Answer, Calls } from "./calls.ts";
 import type { Checker } from "./checker.ts";
 import type { Choice } from "./plan.ts";
 import { judgeView } from "./readers.ts";
+import { graceMs } from "./programs.ts";
 import type { Process } from "./timeline.ts";
 
 // What clients and operators ask for, and what each answer must be: about something durable.
 
 const namespace = "default";
-export const graceMs = 30_000;
 
 export type Steer = "cancel" | "terminate" | "pause" | "resume" | "retry" | "get";
 type Start = Extract<Choice, { kind: "start" }>;
@@ -54,6 +54,7 @@ export class Clients {
       requestId: `start-${choice.run}`,
     };
     const checker = this.#checker;
+    checker.requests.start(runId, { ...request, program: choice.ops });
     const started = await this.#call(
       `start ${runId}`,
       async (engine) => (await engine.startRuns([request]))[0] as StartOutcome,
@@ -95,6 +96,7 @@ export class Clients {
     const checker = this.#checker;
     const ref = { namespace, runId };
     const ask = (engine: Engine): Promise<RunView> => {
+      if (kind !== "get") checker.requests.wish(runId, kind, kind === "retry" ? requestId : "");
       switch (kind) {
         case "cancel":
           return engine.cancelRun(ref, { reason: "", graceMs });

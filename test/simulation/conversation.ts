@@ -49,7 +49,7 @@ export class Conversation {
 
   asked({ frame }: WorkerFrame): void {
     this.#timeline.trace(`worker says ${frame.case}`);
-    const { leases } = this.#checker;
+    const { leases, requests } = this.#checker;
     switch (frame.case) {
       case "hello":
         this.#instanceId = frame.value.workerInstanceId;
@@ -63,13 +63,17 @@ export class Conversation {
         this.#over = true;
         break;
       case "release":
-        for (const { leaseId } of frame.value.leases) leases.askedToEnd(hex(leaseId), "RELEASED");
+        for (const { leaseId } of frame.value.leases) {
+          leases.askedToEnd(hex(leaseId), "RELEASED");
+          requests.release(hex(leaseId), Number(frame.value.retryAfterMs));
+        }
         break;
       case "ops":
         for (const op of frame.value.ops) {
           if (op.lease === undefined) continue;
           const leaseId = hex(op.lease.leaseId);
           const changes = op.changes.map(changeOf);
+          for (const { type, stepKey } of changes) requests.change(leaseId, type, stepKey);
           const last = changes.at(-1)?.type;
           if (last === "SuspendRun") leases.askedToEnd(leaseId, "SUSPENDED");
           else if (last === "CompleteRun" || last === "FailRun" || last === "CancelledRun")

@@ -99,6 +99,11 @@ export class LeaseRules {
       : undefined;
   }
 
+  /** Grants since the run got on. */
+  deliveries(runId: string): number {
+    return this.#deliveries.get(runId) ?? 0;
+  }
+
   /** A result, a consumed signal, a suspend that waits, or an operator's word. */
   progress(runId: string): void {
     this.#deliveries.set(runId, 0);

@@ -1,6 +1,6 @@
 import { Chance } from "./chance.ts";
 import type { Windows } from "./server.ts";
-import { type Op, programOf, signalsOf } from "./programs.ts";
+import { failsForGood, type Op, programOf, signalsOf, withBackoffs } from "./programs.ts";
 
 // Everything that a seed chooses, as a list: what clients do and what breaks, each at its instant. The list is what is
 // shrunk. Smaller choices (latencies, what survives a crash) come from streams of the same seed.
@@ -23,6 +23,8 @@ export type Choice =
       readonly kind: "cancel" | "terminate" | "pause" | "resume" | "retry" | "get" | "watch" | "volley";
       readonly atMs: number;
       readonly run: number;
+      /** Whose request_id a retry brings once more; absent when it brings its own. */
+      readonly firstAtMs?: number;
     }
   | {
       readonly kind: "cut";
@@ -104,6 +106,8 @@ export function planOf(seed: number): Plan {
   const choices: Choice[] = [];
   const when = (): number => chance.between(0, faultsEndMs);
   addRuns(chance, choices, unaryWorkers > 0, when);
+  const again = new Chance(seed, "again");
+  if (again.maybe(0.5)) addRepeats(again, choices);
   // Swarm: a world without some kinds of faults reaches what a mixture of all never does.
   for (const kind of faultKinds) {
     if (chance.maybe(0.6)) continue;
@@ -159,6 +163,19 @@ function addRuns(chance: Chance, choices: Choice[], unary: boolean, when: () => 
         choices.push({ kind, atMs: atMs + chance.between(0, 10_000), run });
       }
     }
+  }
+}
+
+/** Delays that grow, and operators who ask for a retry once more with the same request_id, when it may have failed again. */
+function addRepeats(chance: Chance, choices: Choice[]): void {
+  for (const [index, choice] of [...choices].entries()) {
+    if (choice.kind !== "start") continue;
+    const { run, ops } = choice;
+    choices[index] = { ...choice, ops: withBackoffs(ops, chance) };
+    if (!failsForGood(ops)) continue;
+    const firstAtMs = choice.atMs + chance.between(500, 10_000);
+    choices.push({ kind: "retry", atMs: firstAtMs, run });
+    choices.push({ kind: "retry", atMs: firstAtMs + chance.between(500, 5_000), run, firstAtMs });
   }
 }
 

@@ -1,6 +1,9 @@
+import type { RetryPolicy } from "../../src/core/event.ts";
 import type { Chance } from "./chance.ts";
 
 // The programs that runs carry as their input: a small grammar that workers interpret.
+
+export type Backoff = "linear" | "exponential";
 
 export type Op =
   | {
@@ -9,6 +12,8 @@ export type Op =
       readonly ms: number;
       readonly fails: number;
       readonly attempts: number;
+      /** How the delay between attempts grows; absent when it does not. */
+      readonly backoff?: Backoff;
     }
   | { readonly do: "once"; readonly key: string; readonly ms: number }
   /** A step that takes its worker with it, so many times. */
@@ -17,6 +22,9 @@ export type Op =
   | { readonly do: "signal"; readonly name: string; readonly timeoutMs: number }
   | { readonly do: "parallel"; readonly ops: readonly Op[] }
   | { readonly do: "caught"; readonly key: string; readonly attempts: number };
+
+/** The grace that operators give with a cancel or a pause. */
+export const graceMs = 30_000;
 
 export interface ProgramOptions {
   readonly poison: number;
@@ -51,9 +59,72 @@ function opOf(chance: Chance, place: string, depth: number): Op {
   }
 }
 
-/** The delay between two attempts of a step. */
-export function retryDelayMs(op: Extract<Op, { do: "step" }>): number {
+type Failing = Extract<Op, { do: "step" | "caught" }>;
+
+/** When a failed attempt is tried again. */
+export function retryPolicyOf(
+  op: Failing,
+): RetryPolicy & { readonly backoff: "fixed" | "linear" | "exponential"; readonly delaysMs?: never } {
+  const maxAttempts = op.attempts;
+  const initialDelayMs = initialMs(op);
+  const backoff = backoffOf(op);
+  if (backoff === "exponential") return { maxAttempts, initialDelayMs, backoff, factor: 3, maxDelayMs: 15_000 };
+  if (backoff === "linear") return { maxAttempts, initialDelayMs, backoff, jitter: 0 };
+  return { maxAttempts, initialDelayMs, backoff: "fixed" };
+}
+
+/** The shortest and the longest delay that the policy allows behind this attempt, said again in other words. */
+export function retryDelaysMs(op: Failing, attempt: number): readonly [number, number] {
+  const firstMs = initialMs(op);
+  const backoff = backoffOf(op);
+  if (backoff === "linear") return [firstMs * attempt, firstMs * attempt];
+  // Three times as long at each step, until a quarter of a minute; a tenth of it is left to chance.
+  const longestMs =
+    backoff === "exponential" ? Math.min([firstMs, firstMs * 3, firstMs * 9][attempt - 1] ?? 15_000, 15_000) : firstMs;
+  return [Math.round(longestMs * 0.9), longestMs];
+}
+
+function backoffOf(op: Failing): Backoff | undefined {
+  return op.do === "step" ? op.backoff : undefined;
+}
+
+function initialMs(op: Failing): number {
+  if (op.do === "caught") return 100;
   return op.ms > 1_000 ? 7_000 : 200;
+}
+
+/** Every op by its step key. */
+export function opsByKey(ops: readonly Op[], found = new Map<string, Op>()): Map<string, Op> {
+  for (const op of ops) {
+    if (op.do === "parallel") opsByKey(op.ops, found);
+    else found.set(op.do === "signal" ? op.name : op.key, op);
+  }
+  return found;
+}
+
+/** What must be there when the program has ended: the keys of its results in order, and those of its waits. */
+export function endsOf(ops: readonly Op[]): { readonly results: readonly string[]; readonly waits: readonly string[] } {
+  const results: string[] = [];
+  const waits: string[] = [];
+  for (const [key, op] of opsByKey(ops)) {
+    if (op.do === "sleep" || op.do === "signal") waits.push(key);
+    else if (op.do !== "caught") results.push(key);
+  }
+  return { results, waits };
+}
+
+/** The program with these growths of its delays. */
+export function withBackoffs(ops: readonly Op[], chance: Chance): Op[] {
+  return ops.map((op) => {
+    if (op.do === "parallel") return { ...op, ops: withBackoffs(op.ops, chance) };
+    if (op.do !== "step" || !chance.maybe(0.7)) return op;
+    return { ...op, backoff: chance.pick(["linear", "exponential"]) };
+  });
+}
+
+/** Whether a step of it fails for good, each time that it is begun anew. */
+export function failsForGood(ops: readonly Op[]): boolean {
+  return ops.some((op) => (op.do === "parallel" ? failsForGood(op.ops) : op.do === "step" && op.fails >= op.attempts));
 }
 
 export function signalsOf(ops: readonly Op[]): string[] {
@@ -68,7 +139,7 @@ export function worstMs(ops: readonly Op[], ttlMs: number): number {
 function worstOfMs(op: Op, ttlMs: number): number {
   switch (op.do) {
     case "step":
-      return op.attempts * (op.ms + retryDelayMs(op));
+      return op.attempts * (op.ms + retryDelaysMs(op, op.attempts)[1]);
     case "once":
     case "sleep":
       return op.ms;

@@ -104,7 +104,8 @@ export class Readers {
 
   #quietly(looking: Promise<void>): void {
     looking.catch((error: unknown) => {
-      if (!(error instanceof EngineError)) this.#checker.violation((error as Error).stack ?? String(error));
+      if (error instanceof EngineError) this.#checker.bug("a look", error.refusal);
+      else this.#checker.violation((error as Error).stack ?? String(error));
     });
   }
 }

@@ -5,7 +5,7 @@ import type { Engine } from "../../src/engine/api.ts";
 import type { Assignment, LeaseHandle, OpApplied } from "../../src/engine/frames.ts";
 import { judgeApplied, judgeRefused } from "./answers.ts";
 import type { Answer } from "./calls.ts";
-import { type Op, retryDelayMs, signalsOf } from "./programs.ts";
+import { type Op, retryPolicyOf, signalsOf } from "./programs.ts";
 import type { Process } from "./timeline.ts";
 import type { UnaryWorld } from "./unary-worker.ts";
 
@@ -85,6 +85,7 @@ export class UnaryRun {
   async #say(change: Change): Promise<OpApplied | Refusal> {
     const { calls, checker, chance } = this.#world;
     const { leases } = checker;
+    checker.requests.change(this.#lease.leaseId, change.type, "stepKey" in change ? change.stepKey : "");
     if (change.type === "SuspendRun") leases.askedToEnd(this.#lease.leaseId, "SUSPENDED");
     if (change.type === "CompleteRun" || change.type === "FailRun" || change.type === "CancelledRun")
       leases.askedToEnd(this.#lease.leaseId, "DONE");
@@ -150,11 +151,7 @@ export class UnaryRun {
   async #one(op: Op): Promise<string[]> {
     switch (op.do) {
       case "step":
-        return this.#step(op.key, op.ms, op.fails, {
-          maxAttempts: op.attempts,
-          backoff: "fixed",
-          initialDelayMs: retryDelayMs(op),
-        });
+        return this.#step(op.key, op.ms, op.fails, retryPolicyOf(op));
       case "once":
         return this.#step(op.key, op.ms, 0, undefined, true);
       case "poison":
@@ -169,7 +166,7 @@ export class UnaryRun {
         return this.#interpret(op.ops);
       case "caught":
         try {
-          await this.#step(op.key, 0, 99, { maxAttempts: op.attempts, backoff: "fixed", initialDelayMs: 100 });
+          await this.#step(op.key, 0, 99, retryPolicyOf(op));
         } catch (error) {
           if (!(error instanceof StepFailed)) throw error;
         }

@@ -3,10 +3,14 @@ import type { RunRow } from "../../src/store/store.ts";
 
 // No lost wake-up (I9): what a suspended run waits for wakes it in the commit that has it. So no durable row says
 // WAITING while something that the run awaits is there, by the events alone. Without this rule a signal that wakes
-// nobody is hidden by the next one that does.
+// nobody is hidden by the next one that does. And nothing else wakes it, but a cancel.
 
 interface Waits {
   awaits: readonly Await[];
+  /** It was suspended, and nothing but what it awaits may bring it back. */
+  waits: boolean;
+  /** When the next attempt of a step is due, in server time. */
+  readonly retries: Map<string, number>;
   /** Signals that are received and neither consumed nor taken, by seq. */
   readonly open: Map<number, string>;
   readonly timers: Set<string>;
@@ -16,10 +20,22 @@ interface Waits {
 export class WakeRules {
   readonly #runs = new Map<number, Waits>();
 
-  /** A durable event. */
-  event(runNo: number, event: RunEvent): void {
+  /** A durable event; answers with what is broken. */
+  event(runNo: number, event: RunEvent): string | undefined {
     const run = this.#of(runNo);
     switch (event.type) {
+      case "LeaseGranted":
+        if (run.waits && !this.isThere(runNo, run.awaits, event.atMs))
+          return "I9 granted, and nothing of its waits has come";
+        run.waits = false;
+        break;
+      case "CancelRequested":
+      case "RunReopened":
+        run.waits = false;
+        break;
+      case "StepAttemptFailed":
+        run.retries.set(event.stepKey, event.detail.retryAtMs);
+        break;
       case "SignalReceived":
         run.open.set(event.seq, event.detail.name);
         break;
@@ -36,10 +52,22 @@ export class WakeRules {
         break;
       case "RunSuspended":
         run.awaits = event.detail.awaits;
+        run.waits = event.detail.cancelUnseen !== true;
         break;
       default:
         break;
     }
+    return undefined;
+  }
+
+  /** Whether something awaited is there at this instant of server time. */
+  isThere(runNo: number, awaits: readonly Await[], atMs: number): boolean {
+    const { timers, retries } = this.#of(runNo);
+    return awaits.some((awaited) => {
+      if (awaited.kind === "signal") return this.isOpen(runNo, awaited.name);
+      if (awaited.kind === "timer") return !timers.has(awaited.stepKey);
+      return awaited.kind === "retry" && (retries.get(awaited.stepKey) ?? 0) <= atMs;
+    });
   }
 
   /** A durable row. */
@@ -67,7 +95,7 @@ export class WakeRules {
   #of(runNo: number): Waits {
     let run = this.#runs.get(runNo);
     if (run === undefined) {
-      run = { awaits: [], open: new Map(), timers: new Set(), status: "QUEUED" };
+      run = { awaits: [], waits: false, retries: new Map(), open: new Map(), timers: new Set(), status: "QUEUED" };
       this.#runs.set(runNo, run);
     }
     return run;

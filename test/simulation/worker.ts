@@ -8,7 +8,7 @@ import { ServerFrameSchema, WorkerFrameSchema } from "../../gen/ts/everstep/v1/w
 import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
 import type { Connection, End } from "./network.ts";
-import { type Op, retryDelayMs } from "./programs.ts";
+import { type Op, retryPolicyOf } from "./programs.ts";
 import { Process, type Timeline } from "./timeline.ts";
 
 // One life of a worker: the real SDK, and a workflow that interprets the program of its input.
@@ -139,7 +139,7 @@ async function interpretOne(ctx: WorkflowContext, op: Op, hands: Hands): Promise
           if (attempt <= op.fails) throw new Error("simulated");
           return effect(op.key);
         },
-        { retry: { maxAttempts: op.attempts, backoff: "fixed", initialDelayMs: retryDelayMs(op) } },
+        { retry: retryPolicyOf(op) },
       );
     case "once":
       return ctx.step(
@@ -174,7 +174,7 @@ async function interpretOne(ctx: WorkflowContext, op: Op, hands: Hands): Promise
           () => {
             throw new Error("simulated");
           },
-          { retry: { maxAttempts: op.attempts, backoff: "fixed", initialDelayMs: 100 } },
+          { retry: retryPolicyOf(op) },
         );
       } catch (error) {
         if (!(error instanceof StepFailedError)) throw error;

@@ -1,12 +1,13 @@
+import { EngineError } from "../../src/core/errors.ts";
 import { Calls } from "./calls.ts";
 import { Chance } from "./chance.ts";
 import { Checker } from "./checker.ts";
-import { Clients, graceMs, type Steer } from "./clients.ts";
+import { Clients, type Steer } from "./clients.ts";
 import { Disk } from "./disk.ts";
 import type { ImageKind } from "./images.ts";
 import { Connection, type End } from "./network.ts";
 import type { Choice, Plan } from "./plan.ts";
-import { signalsOf, worstMs } from "./programs.ts";
+import { graceMs, signalsOf, worstMs } from "./programs.ts";
 import { Readers } from "./readers.ts";
 import { Server } from "./server.ts";
 import { Process, Timeline } from "./timeline.ts";
@@ -156,6 +157,7 @@ class World {
     if (this.#server !== undefined) return;
     const { checker, timeline } = this;
     const name = `server-${++checker.leases.life}`;
+    checker.times.lifeMs = timeline.nowMs;
     timeline.trace(`${name} starts`);
     // Behind a wall clock that was set back, server time goes on from the newest commit: what was due comes later.
     checker.dueMs += timeline.nowMs - this.#commitMs;
@@ -196,6 +198,7 @@ class World {
   #drainServer(downMs: number): void {
     const server = this.#server;
     if (server === undefined) return;
+    this.#disturbed(10_000);
     server.engine.drain();
     const stopped = (): void => {
       if (this.#server === server) this.#crashServer(downMs);
@@ -276,7 +279,7 @@ class World {
         const requestId = `last-${choice.run}-${name}-${this.#rounds >> 3}`;
         server.engine
           .signalRun({ namespace: "default", runId }, { name, payload: undefined, requestId })
-          .catch(() => {});
+          .catch((error: unknown) => this.#operatorRefused(error));
       }
     }
     for (const { runId, ended } of this.checker.byId.values()) {
@@ -284,9 +287,17 @@ class World {
       const row = server.store.findRun("default", runId);
       if (row?.status !== "PAUSED") continue;
       const resolution = row.pauseReason === "UNCERTAIN_EFFECT" ? ({ kind: "repeat" } as const) : undefined;
-      server.engine.resumeRun({ namespace: "default", runId }, resolution).catch(() => {});
+      this.checker.requests.wish(runId, "resume", resolution?.kind);
+      server.engine
+        .resumeRun({ namespace: "default", runId }, resolution)
+        .catch((error: unknown) => this.#operatorRefused(error));
     }
     this.#clients.process.in(2_000, () => this.#operate());
+  }
+
+  #operatorRefused(error: unknown): void {
+    if (error instanceof EngineError) this.checker.bug("the operator", error.refusal);
+    else this.checker.violation(`the operator's call threw ${(error as Error).stack}`);
   }
 
   #apply(choice: Choice): void {
@@ -312,8 +323,10 @@ class World {
       case "pause":
       case "resume":
       case "retry":
-      case "get":
-        return void this.#clients.steer(choice.kind, `run-${choice.run}`, `retry-${choice.run}-${choice.atMs}`);
+      case "get": {
+        const { kind, run, atMs, firstAtMs = atMs } = choice;
+        return void this.#clients.steer(kind, `run-${run}`, `retry-${run}-${firstAtMs}`);
+      }
       case "cut": {
         const toldMs = this.#net.float() * 500;
         const { deaf, worker, lateMs } = choice;
@@ -352,6 +365,7 @@ class World {
         return timeline.at(timeline.nowMs + choice.ms, () => void (this.disk.slowMs = 0));
       case "constraint":
       case "failedSync":
+        if (choice.kind === "constraint") checker.constraintBroken = true;
         this.disk.failing = choice.kind === "constraint" ? "constraint" : "fatal";
         return;
       case "jump":

@@ -1,0 +1,37 @@
+import type { RunEvent } from "../../src/core/event.ts";
+
+// What was asked once, and asked again because its answer was lost, happened once or not at all (I2): a start, a signal
+// and a retry by their request_id, an op of a worker by its number under its lease.
+
+export class OnceRules {
+  readonly #requests = new Set<string>();
+  /** The commit that has an op. */
+  readonly #ops = new Map<string, number>();
+
+  event(runId: string, event: RunEvent, commitNo: number): string | undefined {
+    if (event.opId !== 0) {
+      const op = `${runId} ${event.epoch} ${event.opId}`;
+      const first = this.#ops.get(op);
+      if (first === undefined) this.#ops.set(op, commitNo);
+      else if (first !== commitNo) return `I2 op ${event.opId} is in commits ${first} and ${commitNo}`;
+    }
+    switch (event.type) {
+      // Starts of one namespace share their request ids; signals and retries are of one run.
+      case "RunCreated":
+        return this.#first("start", event.detail.requestId);
+      case "SignalReceived":
+        return this.#first(`signal of ${runId}`, event.detail.requestId);
+      case "RunReopened":
+        return this.#first(`retry of ${runId}`, event.detail.requestId);
+      default:
+        return undefined;
+    }
+  }
+
+  #first(what: string, requestId = ""): string | undefined {
+    const request = `${what} ${requestId}`;
+    if (requestId === "" || this.#requests.has(request)) return `I2 ${request} again`;
+    this.#requests.add(request);
+    return undefined;
+  }
+}
