@@ -6,8 +6,8 @@ import { planted, root } from "./tree.ts";
 
 // A refactoring must not disarm the exam without a word.
 
-test("there are the twelve plants and one more, with different names", () => {
-  expect(new Set(plants.map(({ name }) => name)).size).toBe(13);
+test("there are the twelve plants and seven more, with different names", () => {
+  expect(new Set(plants.map(({ name }) => name)).size).toBe(19);
 });
 
 for (const plant of plants) {

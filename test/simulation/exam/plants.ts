@@ -1,5 +1,5 @@
-// Bugs of the kind that engines like this one have had, the twelve of the reliability table first, then what a reader
-// found the simulator blind for; each a change of one line in the code that ships. They
+// Bugs of the kind that engines like this one have had, the twelve of the reliability table first, then seven that
+// readers found the simulator blind for, with the rule that each brought; each a change of one line in the code that ships. They
 // are applied to copies of the tree only; plants.test.ts says when a change of the sources has disarmed one.
 
 export interface Plant {
@@ -88,5 +88,47 @@ export const plants: readonly Plant[] = [
     file: "src/core/evolve-wait.ts",
     from: `  if (state.status === "WAITING" && awaitsSignal(state, name)) enqueue(state, event.atMs);`,
     to: `  if (state.status === "WAITING" && awaitsSignal(state, name) && state.signals.length > 1) enqueue(state, event.atMs);`,
+  },
+  // I7: nobody asked to terminate it.
+  {
+    name: "an expired lease terminates the run",
+    file: "src/core/decide-lease.ts",
+    from: "  } else if (state.pauseDeadlineAtMs !== 0) {",
+    to: `  } else if (end.reason === "EXPIRED") events.push(next("RunTerminated", {})); else if (state.pauseDeadlineAtMs !== 0) {`,
+  },
+  // I8: a timer is set for the delay that was asked for.
+  {
+    name: "a timer is set for half of its delay",
+    file: "src/core/decide-wait.ts",
+    from: "  const firesAtMs = context.nowMs + change.delayMs;",
+    to: "  const firesAtMs = context.nowMs + Math.floor(change.delayMs / 2);",
+  },
+  // I8: the delay between two attempts is that of the policy.
+  {
+    name: "a retry does not back off",
+    file: "src/core/decide-step.ts",
+    from: "  const retryAtMs = context.nowMs + delayMs;",
+    to: "  const retryAtMs = context.nowMs;",
+  },
+  // I4: no more attempts than were asked for.
+  {
+    name: "attempts have no limit",
+    file: "src/core/backoff.ts",
+    from: "  if (effective.maxAttempts > 0 && attempt >= effective.maxAttempts) return undefined;",
+    to: "  if (effective.maxAttempts < 0 && attempt >= effective.maxAttempts) return undefined;",
+  },
+  // I9: a run is set aside when its budget is spent, and not before.
+  {
+    name: "the delivery budget is one too small",
+    file: "src/core/decide-lease.ts",
+    from: "  const spent = deliveries >= context.limits.deliveriesMax;",
+    to: "  const spent = deliveries >= context.limits.deliveriesMax - 1;",
+  },
+  // I2: the same request_id has one effect.
+  {
+    name: "a repeated retry opens the run again",
+    file: "src/core/decide-run.ts",
+    from: `  if (command.requestId !== "" && state.retryRequests.has(command.requestId)) return alreadyApplied();`,
+    to: `  if (command.requestId === "" && state.retryRequests.has(command.requestId)) return alreadyApplied();`,
   },
 ];
