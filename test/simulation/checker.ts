@@ -31,7 +31,7 @@ export class Checker {
   readonly requests = new Requests();
   readonly ends: EndRules;
   readonly times: TimeRules;
-  readonly #once = new OnceRules();
+  readonly once = new OnceRules();
   /** A fault of the plan has made a commit fail as only a bug of the server could. */
   constraintBroken = false;
   /** Everything that was due or came from outside lies before this instant: what is left must end soon. */
@@ -134,7 +134,7 @@ export class Checker {
     const rule = (broken: string | undefined): void => {
       if (broken !== undefined) bad(broken);
     };
-    rule(this.#once.event(run.runId, event, this.#commitNo));
+    rule(this.once.event(run.runId, event, this.#commitNo));
     rule(this.requests.unasked(run.leaseId, event));
     switch (event.type) {
       case "LeaseGranted":

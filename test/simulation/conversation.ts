@@ -21,7 +21,7 @@ const beatAnswerMs = 200;
 export class Conversation {
   readonly #checker: Checker;
   readonly #timeline: Timeline;
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new Map<string, Asked & { readonly epoch: number }>();
   #instanceId = "";
   #welcome = false;
   #over = false;
@@ -78,7 +78,8 @@ export class Conversation {
           if (last === "SuspendRun") leases.askedToEnd(leaseId, "SUSPENDED");
           else if (last === "CompleteRun" || last === "FailRun" || last === "CancelledRun")
             leases.askedToEnd(leaseId, "DONE");
-          this.#asked.set(`${leaseId} ${op.opId}`, { runId: op.lease.runId, leaseId, changes });
+          const { runId, epoch } = op.lease;
+          this.#asked.set(`${leaseId} ${op.opId}`, { runId, epoch: Number(epoch), leaseId, changes });
         }
         break;
       case "beat":
@@ -155,8 +156,12 @@ export class Conversation {
     const asked = this.#asked.get(`${hex(leaseId)} ${opId}`);
     if (asked === undefined) return;
     if (result.case === "applied") judgeApplied(this.#checker, asked);
-    else if (result.case === "refused")
-      judgeRefused(this.#checker, asked, reasonNames.get(result.value.reason) ?? "", result.value.message);
+    else if (result.case === "refused") {
+      const reason = reasonNames.get(result.value.reason) ?? "";
+      const broken = this.#checker.once.refused(asked.runId, asked.epoch, Number(opId), reason);
+      if (broken !== undefined) throw this.#checker.violation(broken);
+      judgeRefused(this.#checker, asked, reason, result.value.message);
+    }
   }
 }
 

@@ -3,6 +3,8 @@ import type { RunEvent } from "../../src/core/event.ts";
 // What was asked once, and asked again because its answer was lost, happened once or not at all (I2): a start, a signal
 // and a retry by their request_id, an op of a worker by its number under its lease.
 
+const neverOfApplied: ReadonlySet<string> = new Set(["LEASE_LOST", "OP_OUT_OF_ORDER", "PRECEDING_FAILED"]);
+
 export class OnceRules {
   readonly #requests = new Set<string>();
   /** The commit that has an op. */
@@ -26,6 +28,12 @@ export class OnceRules {
       default:
         return undefined;
     }
+  }
+
+  /** An op that was applied is not refused when it comes again: its worker would take it for undone. */
+  refused(runId: string, epoch: number, opId: number, reason: string): string | undefined {
+    if (!this.#ops.has(`${runId} ${epoch} ${opId}`)) return undefined;
+    return neverOfApplied.has(reason) ? `I2 op ${opId} of ${runId} was applied and is refused ${reason}` : undefined;
   }
 
   #first(what: string, requestId = ""): string | undefined {
