@@ -31,6 +31,8 @@ export class LeaseRules {
   readonly #listed = new Map<string, ReadonlySet<string>>();
   readonly #streamLostAtMs = new Map<string, number>();
   readonly #nowMs: () => number;
+  /** Leases that ended RELEASED and that their holder's last Hello no longer listed. */
+  readonly givenUp = new Set<string>();
   life = 0;
   /** Until then the server or its disk could not do what it should. */
   disturbedUntilMs = 0;
@@ -74,11 +76,12 @@ export class LeaseRules {
     const lease = this.#live.get(leaseId);
     this.#live.delete(leaseId);
     if (lease === undefined) return undefined;
+    if (this.#gaveUp(leaseId, lease, reason)) this.givenUp.add(leaseId);
     if (uncounted === true) {
       if (!uncountedReasons.has(reason)) return `I9 a lease that ends ${reason} is not counted`;
       this.#deliveries.set(lease.runId, Math.max(0, (this.#deliveries.get(lease.runId) ?? 0) - 1));
     }
-    if (byHolder.has(reason) && !this.#asked.has(`${leaseId} ${reason}`) && !this.#gaveUp(leaseId, lease, reason)) {
+    if (byHolder.has(reason) && !this.#asked.has(`${leaseId} ${reason}`) && !this.givenUp.has(leaseId)) {
       return `I5 ended ${reason}, and its holder did not ask for it`;
     }
     return this.#late(lease, reason);

@@ -114,6 +114,9 @@ export class TimeRules {
     run.leased = false;
     run.availableAtMs = availableAtMs;
     let delayMs = 0;
+    // A Hello that does not list the lease gives it up at once, also one whose release was refused.
+    if (reason === "RELEASED" && availableAtMs === event.atMs && this.#leases.givenUp.has(run.leaseId))
+      return undefined;
     if (reason === "RELEASED") delayMs = this.#requests.retryAfterMs(run.leaseId);
     if (reason === "EXPIRED") {
       for (let expiry = 0; expiry < run.expiries; expiry++)
