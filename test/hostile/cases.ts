@@ -4,6 +4,9 @@ import { expect } from "vitest";
 /** HOSTILE_TIMES plays so many times as much. */
 export const times = Number(process.env.HOSTILE_TIMES ?? 1);
 
+/** Any unit of UTF-16, halves of characters among them. fast-check's own "binary" takes seconds to make. */
+export const anyUnit = fc.nat({ max: 0xffff }).map((code) => String.fromCharCode(code));
+
 /**
  * The time limit of a property is there for a slow machine, and to fast-check a property that it cut short has held,
  * also after a single case. So this share of the cases must have been tried: on two busy cores each property gets there
