@@ -109,7 +109,7 @@ function nameOf(frame: WorkerFrame["frame"] | undefined): string {
   return changes.some(({ change }) => change.case === "suspendRun") ? "ops with a suspend" : "ops";
 }
 
-function judge(carried: Carried): { grants: number; regranted: boolean } {
+function judge(carried: Carried, at: string): { grants: number; regranted: boolean } {
   const { events, output, begun, called } = carried;
   expect(output).toEqual(["first", "unsteady", "left", "right", "last", "go"]);
   const of = (type: EventType) => events.filter((event) => event.type === type);
@@ -122,9 +122,11 @@ function judge(carried: Carried): { grants: number; regranted: boolean } {
   const ends = of(EventType.LEASE_ENDED).map((event) => event.leaseEndReason);
   const suspends = ends.filter((reason) => reason === LeaseEndReason.SUSPENDED).length;
   expect(ends.filter((reason) => reason === LeaseEndReason.EXPIRED)).toEqual([]);
-  // The first line runs once, and once more behind each suspend: a cut alone starts no handler again.
-  expect(begun).toBe(1 + suspends);
   const grants = of(EventType.LEASE_GRANTED).length;
+  // The first line runs once, and once more behind each suspend: a cut alone starts no handler again. Unless it came so
+  // close behind an assignment that the server had not heard yet that it left: it takes back what its worker has.
+  const takenBack = at === "< assign" && grants === begun && begun === 2 + suspends;
+  if (!takenBack) expect(begun).toBe(1 + suspends);
   // A grant that no handler saw is one whose assignment was lost on the way.
   expect(grants).toBe(ends.length);
   return { grants, regranted: grants > begun };
@@ -132,7 +134,7 @@ function judge(carried: Carried): { grants: number; regranted: boolean } {
 
 test("a run survives one cut of its stream, wherever it comes", { timeout: 120_000 }, async () => {
   const whole = await carry("uncut", 0);
-  expect(judge(whole).regranted).toBe(false);
+  expect(judge(whole, "uncut").regranted).toBe(false);
   const last = whole.frames.length;
   expect(last).toBeGreaterThan(15);
   const outcomes: string[] = [];
@@ -142,7 +144,7 @@ test("a run survives one cut of its stream, wherever it comes", { timeout: 120_0
       const carried = await carry(`cut-${n}`, n);
       const at = carried.frames[n - 1] ?? "not reached";
       try {
-        const { regranted } = judge(carried);
+        const { regranted } = judge(carried, at);
         const accepted = carried.frames.slice(0, n).includes("> accept");
         const suspended = carried.frames.slice(0, n).includes("> ops with a suspend");
         // Whoever had accepted was resumed; only an assignment that the cut swallowed is granted again.
