@@ -1,8 +1,9 @@
 """Reads the file with Python's own SQLite and holds it against ledgers and sinks: shares no code with the server.
 
-Usage: check_ledger.py FILE.db [--ledger FILE]... [--sink FILE] [--before NS] [--finished] [--ids]
+Usage: check_ledger.py FILE.db [--ledger FILE]... [--sink FILE] [--before NS] [--finished] [--ids] [--poisoned RUN]...
 Prints one JSON object; exit code 1 when anything is wrong. --before ignores what was answered later than that instant
-of the monotonic clock. --finished also demands that no run is left open. --ids tells the ids of all runs.
+of the monotonic clock. --finished also demands that no run is left open. --ids tells the ids of all runs. --poisoned
+names a run with an event that the test made unreadable: its events are only counted.
 
 The names of the invariants are those of the reliability table: I1 every acknowledged operation is there with its value;
 I2 one without an answer is there once or not at all; I3 events 1..n without gaps; I4 one result for each step; I5 epochs
@@ -35,7 +36,7 @@ class Event:
         self.detail = json.loads(detail) if detail else {}
 
 
-def read_runs(db, problems):
+def read_runs(db, problems, poisoned):
     runs = {}
     columns = "run_no, run_id, workflow, status, last_seq, epoch, steps_completed, rank"
     by_no = {}
@@ -43,12 +44,14 @@ def read_runs(db, problems):
         if run_id in runs:
             problems.append(f"I11 two runs have the id {run_id}")
         runs[run_id] = by_no[no] = (row, [])
+    unreadable = [runs[run_id][0] for run_id in poisoned if run_id in runs]
     sql = "SELECT run_no, seq, type, epoch, step_key, at_ms, payload, detail FROM events ORDER BY run_no, seq"
     for no, *row in db.execute(sql):
         if no not in by_no:
             problems.append(f"I6 events of run number {no} have no run")
             continue
-        by_no[no][1].append(Event(row))
+        run, events = by_no[no]
+        events.append(Event(row) if run not in unreadable else None)
     return runs
 
 
@@ -175,7 +178,7 @@ def check_sink(path, runs, workflow, problems):
     for run_id, (row, events) in runs.items():
         if row[0] != workflow:
             continue
-        for event in events:
+        for event in filter(None, events):
             if event.type == STEP_COMPLETED:
                 results += 1
                 if sink[(run_id, event.key, json.loads(event.payload))] != 1:
@@ -183,7 +186,15 @@ def check_sink(path, runs, workflow, problems):
     return {"calls": sum(sink.values()), "results": results}
 
 
-def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries=None, mode="ro", ids=False):
+def lease_ends(runs):
+    """How many leases ended for each reason."""
+    ends = [event.detail["reason"] for _, events in runs.values() for event in events if event and event.type == LEASE_ENDED]
+    return dict(sorted(collections.Counter(ends).items()))
+
+
+def check_file(
+    path, ledgers=(), sink=None, before=None, finished=False, entries=None, mode="ro", ids=False, poisoned=()
+):
     problems = []
     db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
     # One moment of the file, also while a server writes it.
@@ -194,17 +205,21 @@ def check_file(path, ledgers=(), sink=None, before=None, finished=False, entries
     if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'runs'").fetchone() is None:
         runs = {}
     else:
-        runs = read_runs(db, problems)
+        runs = read_runs(db, problems, poisoned)
         deadlines = {row[0] for row in db.execute("SELECT run_id FROM deadlines JOIN runs USING (run_no)")}
         events = sum(len(events) for _, events in runs.values())
         if db.execute("SELECT events FROM meta").fetchone()[0] != events:
             problems.append(f"I6 meta counts {db.execute('SELECT events FROM meta').fetchone()[0]} events, there are {events}")
         for run_id, (row, run_events) in runs.items():
+            if run_id in poisoned:
+                if row[1] != PAUSED:
+                    problems.append(f"I12 {run_id} has an unreadable event and status {row[1]}")
+                continue
             check_run(run_id, row, run_events, run_id in deadlines, problems)
             if finished and row[1] < 5:
                 problems.append(f"I12 {run_id} is not finished: status {row[1]}")
     counts = check_ledger(entries if entries is not None else read_ledgers(ledgers), runs, before, problems)
-    report = {"operations": dict(sorted(counts.items())), "runs": len(runs)}
+    report = {"operations": dict(sorted(counts.items())), "runs": len(runs), "leaseEnds": lease_ends(runs)}
     if ids:
         report["runIds"] = sorted(runs)
     if sink is not None:
@@ -221,7 +236,14 @@ if __name__ == "__main__":
     parser.add_argument("--before", type=int)
     parser.add_argument("--finished", action="store_true")
     parser.add_argument("--ids", action="store_true")
+    parser.add_argument("--poisoned", action="append", default=[])
     options = parser.parse_args()
-    report = check_file(options.db, options.ledger, options.sink, options.before, options.finished, ids=options.ids)
+    facts = {
+        "before": options.before,
+        "finished": options.finished,
+        "ids": options.ids,
+        "poisoned": options.poisoned,
+    }
+    report = check_file(options.db, options.ledger, options.sink, **facts)
     print(json.dumps(report))
     sys.exit(1 if report["problems"] else 0)

@@ -131,9 +131,11 @@ const poisonRow: Row = {
       const tally = new Tally();
       await rig.serve();
       const client = new Client({ address: rig.url });
+      const poisonedIds: string[] = [];
       for (let number = 0; number < trials; number++) {
         await tally.trial(`row ${number}`, async () => {
           const poisoned = await client.start("torture", { queue: "sdk", input: { signal: false } });
+          poisonedIds.push(poisoned.runId);
           const others = await Promise.all(
             Array.from({ length: 5 }, () => client.start("torture", { queue: "sdk", input: {} })),
           );
@@ -155,9 +157,21 @@ const poisonRow: Row = {
         });
       }
       client.close();
+      await rig.server.signal("SIGTERM");
+      // Of all the others both readings must find nothing, and the product's own must name each of these.
+      const { problems } = await rig.check({ finished: true, poisoned: poisonedIds });
+      tally.violations.push(...problems, ...namesOnly(await rig.verifyAll(), poisonedIds));
       return tally;
     }),
 };
+
+/** What is wrong when `everstep verify` is to name just these runs. */
+function namesOnly(said: readonly string[], runIds: readonly string[]): string[] {
+  const isAbout = (line: string, runId: string) => line.startsWith(`run ${runId} seq `);
+  const missed = runIds.filter((runId) => !said.some((line) => isAbout(line, runId)));
+  const others = said.filter((line) => /^(run|the file)\b/.test(line) && !runIds.some((runId) => isAbout(line, runId)));
+  return [...missed.map((runId) => `verify does not name ${runId}`), ...others.map((line) => `verify: ${line}`)];
+}
 
 const otherVersions: Row = {
   id: "R28",

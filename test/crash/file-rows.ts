@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import SqliteDatabase from "better-sqlite3";
 import { Client } from "../../clients/typescript/src/index.ts";
-import { type Rig, until, withRig } from "./rig.ts";
+import { lostLeases, type Rig, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 
 // R4, R22, R26: the file on a full disk, under a jumping clock, and with a reader that never ends.
@@ -119,6 +119,7 @@ const longReader: Row = {
 const jumps = ["+3600", "-3600", "+3456000", "-60", "+60", "+0"] as const;
 /** Server time may lead the wall clock as far as the file says; the clock is believed at this distance. */
 const nearMs = 30_000;
+const runsOfTrial = 3;
 
 const clockJumps: Row = {
   id: "R22",
@@ -149,7 +150,7 @@ const clockJumps: Row = {
         const killed = number % (2 * jumps.length) >= jumps.length;
         await tally.trial(`${jump} s${killed ? " over a kill" : ""}`, async () => {
           const runs = await Promise.all(
-            Array.from({ length: 3 }, () => client.start("torture", { queue: "sdk", input: {} })),
+            Array.from({ length: runsOfTrial }, () => client.start("torture", { queue: "sdk", input: {} })),
           );
           writeFileSync(clock, jump);
           if (killed) {
@@ -171,7 +172,17 @@ const clockJumps: Row = {
       client.close();
       await rig.end(ledger);
       await rig.server.signal("SIGTERM");
-      tally.violations.push(...(await rig.checkBoth()).problems);
+      const { checked, problems } = await rig.checkBoth();
+      // A jump of the wall clock ends no lease. A kill ends those whose assignment was lost with the server: at most
+      // those of the runs that had just been started, because the holders of others come back and say so.
+      tally.violations.push(...problems, ...lostLeases(checked.leaseEnds, ["RESTART"]));
+      tally.figures["leases that ended"] = Object.values(checked.leaseEnds).reduce((sum, count) => sum + count, 0);
+      const lostWithServer = checked.leaseEnds.RESTART ?? 0;
+      const kills = (tally.figures["over a kill"] as number | undefined) ?? 0;
+      if (lostWithServer > kills * runsOfTrial) {
+        tally.violations.push(`${lostWithServer} leases ended RESTART over ${kills} kills`);
+      }
+      tally.figures["of them with the server, unheard of by their worker"] = lostWithServer;
       return tally;
     }),
 };

@@ -19,7 +19,7 @@ const verifyMsMax = 120_000;
 
 export const killPoints = ["before", "after", "during", "acked"] as const;
 /** Where a worker process kills itself, or stops, stays, or is slow: see sdk-worker.ts. */
-export type KillPoint = (typeof killPoints)[number] | "stop" | "hold" | "slow";
+export type KillPoint = (typeof killPoints)[number] | "stop" | "hold" | "slow" | "patient";
 export type Sdk = "typescript" | "go" | "python";
 /** The SDKs whose toolchain is here. */
 export const sdks: readonly Sdk[] = [
@@ -57,6 +57,8 @@ export interface Checked {
   readonly runs: number;
   /** When they were asked for. */
   readonly runIds?: string[];
+  /** How many leases ended for each reason. */
+  readonly leaseEnds: Record<string, number>;
   readonly sink?: { readonly calls: number; readonly results: number };
   readonly problems: string[];
 }
@@ -80,6 +82,13 @@ export async function until(fact: () => boolean | Promise<boolean>, what: string
 /** Whether the kernel holds this process stopped at this moment. */
 export function isStopped(child: ChildProcess): boolean {
   return /^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, "utf8"));
+}
+
+/** Leases that nobody renewed, accepted or took with him: how many, for each reason, when there are any. */
+export function lostLeases(leaseEnds: Readonly<Record<string, number>>, allowed: readonly string[] = []): string[] {
+  const well = new Set(["DONE", "SUSPENDED", "RELEASED", ...allowed]);
+  const lost = Object.entries(leaseEnds).filter(([reason]) => !well.has(reason));
+  return lost.map(([reason, count]) => `${count} leases ended ${reason}`);
 }
 
 /** Waits until a worker has taken each of these runs. */
@@ -166,17 +175,25 @@ export class Rig {
     this.#seen.set(path, seen);
     return seen.count;
   }
+  /** How often bodies of this run's steps have been called. */
+  calls(runId: string): number {
+    const lines = existsSync(this.sink) ? readFileSync(this.sink, "utf8").split("\n") : [];
+    return lines.filter((line) => line.includes(runId)).length;
+  }
   async answered(timeoutMs?: number): Promise<void> {
     const before = this.acknowledged;
     await until(() => this.acknowledged > before, "the server answers", timeoutMs);
   }
   /** The separate code's reading of the file. */
-  async check(options: { db?: string; finished?: boolean; before?: bigint; ids?: boolean } = {}): Promise<Checked> {
+  async check(
+    options: { db?: string; finished?: boolean; before?: bigint; ids?: boolean; poisoned?: readonly string[] } = {},
+  ): Promise<Checked> {
     const sink = existsSync(this.sink) ? ["--sink", this.sink] : [];
     const ledgers = this.ledgers.flatMap((ledger) => ["--ledger", ledger]);
     const args = [options.db ?? this.db, ...ledgers, ...sink, ...(options.finished ? ["--finished"] : [])];
     if (options.ids) args.push("--ids");
     if (options.before !== undefined) args.push("--before", String(options.before));
+    for (const runId of options.poisoned ?? []) args.push("--poisoned", runId);
     const script = join(import.meta.dirname, "check_ledger.py");
     const { stdout } = await run("python3", [script, ...args], { maxBuffer: 1 << 26 }).catch((error) => {
       if (typeof error.stdout === "string" && error.stdout !== "") return error as { stdout: string };
@@ -184,16 +201,19 @@ export class Rig {
     });
     return JSON.parse(stdout) as Checked;
   }
-  /** The product's own reading. What it finds wrong, a line each. */
+  /** The product's own reading. The first of what it finds wrong, a line each. */
   async verify(db = this.db): Promise<string[]> {
+    return (await this.verifyAll(db)).slice(0, 5).map((line) => `verify: ${line}`);
+  }
+  /** All that it says, when it finds something wrong. */
+  async verifyAll(db = this.db): Promise<string[]> {
     try {
       await run(process.execPath, [join(root, "src/main.ts"), "verify", "--db", db], { timeout: verifyMsMax });
       return [];
     } catch (error) {
       const { stdout = "", stderr = "", killed } = error as { stdout?: string; stderr?: string; killed?: boolean };
       if (killed) throw new Error(`verify did not end within ${verifyMsMax} ms`);
-      const lines = `${stdout}${stderr}`.trim().split("\n");
-      return lines.slice(0, 5).map((line) => `verify: ${line}`);
+      return `${stdout}${stderr}`.trim().split("\n");
     }
   }
   /** Begins a copy of the file by the product's own command. */

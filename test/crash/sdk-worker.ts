@@ -4,7 +4,8 @@ import { tortureWorker } from "./torture-workflow.ts";
 // A worker process of the TypeScript SDK. Arguments: address, queue, sink, identity, kill point.
 //
 // A kill point lets the process kill itself once, at: before (the body), after (it, before its result is reported),
-// during (a moment after it was handed over), acked (when the next step begins). `stop` stops it where `after` kills it; `hold` stays there; `slow` makes every body last half a second.
+// during (a moment after it was handed over), acked (when the next step begins). `stop` stops it where `after` kills it; `hold` stays there; `slow` makes every
+// body last half a second, `patient` five seconds.
 const [address = "", queue = "", sink = "", identity = "", killPoint = ""] = process.argv.slice(2);
 
 function die(): never {
@@ -23,6 +24,7 @@ const worker = tortureWorker({
     },
     after(call) {
       if (killPoint === "slow") return pause(500);
+      if (killPoint === "patient") return pause(5_000);
       if (call !== 2) return undefined;
       if (killPoint === "after") die();
       if (killPoint === "during") setImmediate(() => setImmediate(die));

@@ -31,6 +31,8 @@ async def call() -> str:
     await asyncio.sleep(random.random() * 0.005)
     if KILL_POINT == "slow":
         await asyncio.sleep(0.5)
+    if KILL_POINT == "patient":
+        await asyncio.sleep(5)
     if number != 2:
         return nonce
     if KILL_POINT == "after":

@@ -4,16 +4,14 @@
 // results/R25.json keeps it beside the mean of every ten minutes.
 //
 //   npm run torture -- soak --minutes 150 [--rate 20]        one CSV line a sample on standard output
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { setInterval as every, setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client, Worker, workflow } from "../../clients/typescript/src/index.ts";
 import { RawSession } from "../support/raw-session.ts";
-import { ServerProcess } from "../support/server-process.ts";
 import { numberOption } from "../support/number-option.ts";
 import { record } from "./results.ts";
+import { Rig } from "./rig.ts";
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -84,9 +82,9 @@ function tenMinuteMeans(): string[] {
   });
 }
 
-const folder = mkdtempSync(join(tmpdir(), "everstep-soak-"));
-const db = join(folder, "everstep.db");
-const server = await ServerProcess.start({ db });
+const rig = await Rig.create([]);
+const { db } = rig;
+const server = await rig.serve();
 const pid = server.child.pid as number;
 const workers = [1, 2, 3].map(() => new Worker({ address: server.url, workflows: [order], capacity: 100 }).start());
 const client = new Client({ address: server.url });
@@ -94,6 +92,7 @@ const startedAt = performance.now();
 const samples: Sample[] = [];
 let latenciesMs: number[] = [];
 let runs = 0;
+const underWay = new Set<Promise<void>>();
 const failures: string[] = [];
 let over = false;
 let torn = 0;
@@ -116,7 +115,8 @@ async function oneRun(): Promise<void> {
 async function load(): Promise<void> {
   for await (const _ of every(1_000 / runsPerSecond)) {
     if (over) return;
-    void oneRun();
+    const run = oneRun().finally(() => underWay.delete(run));
+    underWay.add(run);
   }
 }
 
@@ -164,6 +164,7 @@ while (performance.now() - startedAt < minutes * 60_000) {
   await sample();
 }
 over = true;
+await Promise.all(underWay);
 const last = samples.filter(({ minute }) => minute > minutes - slopeMinutes);
 const rssSlope = slopePerHour(last, ({ rssKiB }) => rssKiB) / 1024;
 type Held = "fds" | "threads" | "handles";
@@ -180,6 +181,11 @@ if (rssSlope >= rssSlopeMaxMiBPerHour) violations.push(`resident memory grew by 
 for (const name of ["fds", "threads", "handles"] as const) {
   if (atLast(name) > atFirst(name)) violations.push(`${name} grew from ${atFirst(name)} to ${atLast(name)}`);
 }
+for (const worker of workers) worker.close();
+client.close();
+await server.signal("SIGTERM");
+const { checked, problems } = await rig.checkBoth({ finished: true });
+violations.push(...problems);
 const round = (value: number) => Math.round(value * 100) / 100;
 const firedStreams = torn > 0 ? 1 : 0;
 const ok = record({
@@ -194,6 +200,7 @@ const ok = record({
       minutes,
       runs,
       failures: failures.length,
+      "runs read afterwards": checked.runs,
       "streams torn": torn,
       "RSS slope MiB an hour": round(rssSlope),
       "heap slope MiB an hour": round(slopePerHour(last, ({ heapKiB }) => heapKiB) / 1024),
@@ -206,8 +213,5 @@ const ok = record({
   },
 });
 for (const failure of failures.slice(0, 5)) console.error(failure);
-for (const worker of workers) worker.close();
-client.close();
-await server.signal("SIGTERM");
-rmSync(folder, { recursive: true, force: true });
+await rig.close();
 process.exit(ok ? 0 : 1);

@@ -4,7 +4,7 @@ import http2 from "node:http2";
 import https from "node:https";
 import { connect, type Socket } from "node:net";
 import v8 from "node:v8";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { createListener, type Listener, type Tls } from "../../src/server/listener.ts";
 import { makeCertificate } from "../support/certificate.ts";
 
@@ -132,14 +132,15 @@ describe("in the clear", () => {
   });
 
   test("close ends sessions and calls that do not end themselves", async () => {
-    const port = await start({ hold: true });
+    const held: Held[] = [];
+    const port = await start({ held });
     const session = http2.connect(`http://127.0.0.1:${port}`);
     session.on("error", () => {});
     const streams = ["/held", "/held"].map((path) => session.request({ ":path": path }).on("error", () => {}));
     const request = http.get({ port, host: "127.0.0.1", path: "/held" });
     request.on("error", () => {});
     const ended = new Promise((resolve) => request.once("close", resolve));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await vi.waitUntil(() => held.length === 3, { timeout: 10_000 });
     const startedAt = performance.now();
     await Promise.all([listeners[0]?.close(200), once(session, "close"), ended]);
     expect(performance.now() - startedAt).toBeLessThan(3_000);

@@ -53,6 +53,8 @@ func call(ctx context.Context) (string, error) {
 	switch {
 	case killPoint == "slow":
 		time.Sleep(500 * time.Millisecond)
+	case killPoint == "patient":
+		time.Sleep(5 * time.Second)
 	case killPoint == "hold" && number == 2:
 		time.Sleep(10 * time.Minute)
 	case killPoint == "stop" && number == 2:
