@@ -8,6 +8,8 @@ import { killServer } from "./kill-server.ts";
 import { replyRows } from "./reply-rows.ts";
 import type { Row } from "./row.ts";
 import { serverRows } from "./server-rows.ts";
+import { cutRows } from "./cut-rows.ts";
+import { weatherRows } from "./weather-rows.ts";
 import { workerRows } from "./worker-rows.ts";
 
 /** Every row of the table of faults that a command can run. */
@@ -19,6 +21,8 @@ export const rows: readonly Row[] = [
   backups,
   ...damageRows,
   ...workerRows,
+  ...cutRows,
+  ...weatherRows,
   ...replyRows,
   ...serverRows,
   ...hostileRows,

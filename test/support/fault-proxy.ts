@@ -12,6 +12,10 @@ export interface Weather {
   readonly rate?: number;
   /** Bytes of one chunk. */
   readonly chunk?: number;
+  /** The connection ends behind so many bytes in this direction. */
+  readonly limitBytes?: number;
+  /** The end of one side is told to the other one this much later. */
+  readonly closeLateMs?: number;
 }
 
 const fair: Weather = {};
@@ -27,6 +31,10 @@ export class FaultProxy {
   throttled = 0;
   /** Chunks that were passed on in more than one part. */
   split = 0;
+  /** Connections that ended because they had carried their limit. */
+  limited = 0;
+  /** Ends that were told late. */
+  closedLate = 0;
   /** Connections that were reset after the server had spoken through them. */
   wasReset = 0;
   toServer: Weather = fair;
@@ -61,6 +69,10 @@ export class FaultProxy {
       socket.resetAndDestroy();
     }
   }
+  /** Ends every connection on the side of the worker; the server is told when `toServer` lets it know. */
+  hangUp(): void {
+    for (const socket of this.#sockets) if (!this.#serverEnds.has(socket)) socket.destroy();
+  }
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -72,7 +84,14 @@ export class FaultProxy {
     // A silent network does not tell either end that the other one has gone.
     const over = (): void => {
       this.#sockets.delete(from);
-      if (!weather().lost) to.destroy();
+      const { lost = false, closeLateMs = 0 } = weather();
+      if (lost || to.destroyed) return;
+      if (closeLateMs === 0) to.destroy();
+      else
+        setTimeout(() => {
+          if (!to.destroyed) this.closedLate += 1;
+          to.destroy();
+        }, closeLateMs);
     };
     from.on("error", over);
     from.on("close", over);
@@ -80,9 +99,10 @@ export class FaultProxy {
   }
 
   async #carry(from: Socket, to: Socket, weather: () => Weather): Promise<void> {
+    let carried = 0;
     try {
       for await (const bytes of from as AsyncIterable<Buffer>) {
-        const { delayMs = 0, jitterMs = 0, rate, chunk = bytes.length } = weather();
+        const { delayMs = 0, jitterMs = 0, rate, chunk = bytes.length, limitBytes = Infinity } = weather();
         const late = delayMs + jitterMs > 0;
         if (late) await pause(delayMs + Math.random() * jitterMs);
         for (let at = 0; at < bytes.length; at += chunk) {
@@ -92,12 +112,18 @@ export class FaultProxy {
           }
           const part = bytes.subarray(at, at + chunk);
           if (rate !== undefined) await pause((part.length / rate) * 1_000);
-          if (to.destroyed) return;
+          // To end the reading would end `from`, whose end may be told late.
+          if (to.destroyed) break;
           if (!to.write(part)) await new Promise<void>((resolve) => to.once("drain", resolve).once("close", resolve));
           // Counted when it has been passed on: what was held for ever is not late.
           if (late && at === 0) this.delayed += 1;
           if (rate !== undefined) this.throttled += part.length;
           if (at > 0 && at <= chunk) this.split += 1;
+          carried += part.length;
+          if (carried < limitBytes) continue;
+          this.limited += 1;
+          from.destroy();
+          return;
         }
       }
     } catch {

@@ -30,6 +30,20 @@ func die() {
 	select {}
 }
 
+// standStill stops the process, by the signal itself or a moment later, and returns at once when it goes on: its report
+// is early.
+func standStill() {
+	before := time.Now()
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	for {
+		now := time.Now()
+		if now.Sub(before) > 300*time.Millisecond {
+			return
+		}
+		before = now
+	}
+}
+
 func call(ctx context.Context) (string, error) {
 	number := calls.Add(1)
 	if killPoint == "before" && number == 2 || killPoint == "acked" && number == 3 {
@@ -58,9 +72,7 @@ func call(ctx context.Context) (string, error) {
 	case killPoint == "hold" && number == 2:
 		time.Sleep(10 * time.Minute)
 	case killPoint == "stop" && number == 2:
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		// The signal stops the process a moment later.
-		time.Sleep(10 * time.Millisecond)
+		standStill()
 	}
 	if killPoint == "during" && number == 2 {
 		time.AfterFunc(500*time.Microsecond, die)
