@@ -66,8 +66,11 @@ const weathers: readonly KnownWeather[] = [
 const windowMs = 500;
 const windowsMin = 4;
 const lanesBeside = 4;
-/** The document's share. Few windows say less: from `windowsEnough` on their median is steady on a busy machine. */
+/** The document's share, demanded of all windows together. */
 const shareMin = 0.9;
+/** Of one kind of weather: on two cores that others use too, shares between 83 % and 123 % were seen in 144 trials. */
+const shareMinOfOne = 0.75;
+/** Fewer windows say less than that. */
 const shareMinOfFew = 0.6;
 const windowsEnough = 40;
 
@@ -143,13 +146,16 @@ async function rounds(rig: Rig, client: Client, trials: number, tally: Tally): P
   await load.stop();
   for (const { proxy } of bads) proxy.close();
   tally.violations.push(...load.errors.map((error) => `the program beside was told: ${error}`));
-  for (const [name, windows] of meanwhile) {
-    const share = median(windows) / median(calm.get(name) ?? []);
-    tally.figures[`${name}: throughput beside`] = `${Math.round(share * 100)} %`;
-    const least = windows.length < windowsEnough ? shareMinOfFew : shareMin;
-    if (!(share >= least))
-      tally.violations.push(`${name}: the worker beside has ${Math.round(share * 100)} % of its throughput`);
-  }
+  for (const [name, windows] of meanwhile) compare(tally, name, windows, calm.get(name) ?? [], shareMinOfOne);
+  compare(tally, "all weathers", [...meanwhile.values()].flat(), [...calm.values()].flat(), shareMin);
+}
+
+function compare(tally: Tally, name: string, windows: number[], calm: number[], shareMinOfMany: number): void {
+  const share = median(windows) / median(calm);
+  const text = `${Math.round(share * 100)} %`;
+  tally.figures[`${name}: throughput beside`] = text;
+  const least = Math.min(windows.length, calm.length) < windowsEnough ? shareMinOfFew : shareMinOfMany;
+  if (!(share >= least)) tally.violations.push(`${name}: the worker beside has ${text} of its throughput`);
 }
 
 const badWeather: Row = {
