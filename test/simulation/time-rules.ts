@@ -24,6 +24,7 @@ interface Times {
   leaseId: string;
   leased: boolean;
   pausedOnRequest: boolean;
+  cancelAsked: boolean;
   /** Expiries since the run got on. */
   expiries: number;
 }
@@ -83,16 +84,19 @@ export class TimeRules {
         return event.atMs < retryAtMs ? `I8 the retry is due at ${retryAtMs}` : undefined;
       }
       case "CancelRequested":
+        run.cancelAsked = true;
         if (!run.leased) run.availableAtMs = 0;
         return undefined;
       case "RunPaused":
         run.pausedOnRequest = event.detail.reason === "REQUESTED";
         return undefined;
       case "RunResumed":
-        if (!run.pausedOnRequest) run.availableAtMs = 0;
+        // One that is to be cancelled is not kept waiting.
+        if (!run.pausedOnRequest || run.cancelAsked) run.availableAtMs = 0;
         return undefined;
       case "RunReopened":
         run.availableAtMs = 0;
+        run.cancelAsked = false;
         run.openedMs = this.#nowMs();
         for (const key of event.detail.voidedSteps) run.steps.delete(key);
         return undefined;
@@ -216,6 +220,7 @@ export class TimeRules {
         leaseId: "",
         leased: false,
         pausedOnRequest: false,
+        cancelAsked: false,
         expiries: 0,
       };
       this.#runs.set(runId, run);
