@@ -6,6 +6,7 @@ import { type Log, silentLog } from "./engine/telemetry.ts";
 import { nodeComplaint } from "./node-version.ts";
 import { createMemoryStore } from "./store/memory/store.ts";
 import { createSqliteStore } from "./store/sqlite/store.ts";
+import { UnreadableFileError } from "./store/store.ts";
 
 // Embedded use: the same engine and the same server inside a Node process.
 
@@ -69,7 +70,8 @@ export async function createEngine(options: CreateEngineOptions): Promise<Engine
   } catch (error) {
     // Recovery met what it cannot read. What closing says about the same file is no news.
     await store.close().catch(() => {});
-    const said = error instanceof Error ? error.message : String(error);
+    const said =
+      error instanceof UnreadableFileError ? error.detail : error instanceof Error ? error.message : String(error);
     throw new Error(`${store.name} cannot be served: ${said} ("everstep verify" reads all of it)`, { cause: error });
   }
 }
