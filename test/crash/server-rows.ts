@@ -183,6 +183,8 @@ function rssKiB(rig: Rig): number {
 /** What a server that stops waits for calls under way, at the most. */
 const closeGraceMs = 5_000;
 
+const lanesOfProgram = 8;
+
 const drainedServer: Row = {
   id: "R18",
   fault: "SIGTERM of the server under load of a ledger client and of a program on the TypeScript SDK, and a new one",
@@ -194,7 +196,7 @@ const drainedServer: Row = {
       prepareSdks();
       await rig.serve();
       const ledger = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
-      const load = new SdkLoad(rig.url, { lanes: 8, queue: "sdk" });
+      const load = new SdkLoad(rig.url, { lanes: lanesOfProgram, queue: "sdk" });
       for (const sdk of sdks) rig.sdkWorker(sdk, sdk);
       for (let number = 1; number <= trials; number++) {
         await tally.trial(`drain ${number}`, async () => {
@@ -207,6 +209,9 @@ const drainedServer: Row = {
           const { exitCode, signalCode } = rig.server.child;
           await rig.serve();
           await rig.answered();
+          // One stop is to be survived, not a server that is away more than it is there.
+          const finished = load.finished + lanesOfProgram;
+          await until(() => load.finished >= finished, "the program on the SDK goes on");
           const violations = exitCode === 0 ? [] : [`it ended with ${exitCode ?? signalCode}`];
           if (ms > 10_000) violations.push(`it took ${Math.round(ms)} ms`);
           return { proof: exitCode !== null || signalCode !== null, violations };
