@@ -54,8 +54,9 @@ const (
 	inboxLength = 1_024
 	// turnMessagesMax messages are worked off before frames are built.
 	turnMessagesMax = 1_024
-	// callAttemptsMax: calls of the client are tried this often when the server cannot be reached.
-	callAttemptsMax = 8
+	// callAttemptsMax: calls of the client are tried this often when the server cannot be reached: with the pauses between
+	// some 7 s, which a restart does not take.
+	callAttemptsMax = 12
 	// capacityDefault is how many leases a worker holds at the same time, as on the server.
 	capacityDefault = 10
 	capacityMax     = 100_000
