@@ -56,10 +56,19 @@ export async function pauseBeforeRepeat(
  */
 export function mayRepeat(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
-  if (error.code === Code.Canceled) return true;
+  if (error.code === Code.Canceled || isOfConnection(error)) return true;
   if (error.code === Code.Unavailable || error.code === Code.Aborted)
     return reasonOf(error)?.reason !== "REQUEST_CONFLICT";
   return error.code === Code.ResourceExhausted && reasonOf(error)?.reason === "BUSY";
+}
+
+/**
+ * A connection that was told to go away refuses the calls that crossed with the word. Connect calls that INTERNAL; it says
+ * nothing about the call, which is idempotent.
+ */
+function isOfConnection(error: ConnectError): boolean {
+  const { cause } = error;
+  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_HTTP2_");
 }
 
 export function toEverstepError(error: unknown): unknown {
