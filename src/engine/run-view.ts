@@ -62,7 +62,7 @@ export function readView(kernel: Kernel, ref: RunRef): RunView | undefined {
   if (row.pauseReason === "CORRUPT_HISTORY") return viewOf(kernel, row);
   const [created] = kernel.store.readEvents(row.runNo, oneAt(1));
   const input = created?.payload;
-  const [last] = kernel.store.readEvents(row.runNo, oneAt(row.lastSeq));
+  const [last] = row.lastSeq === 1 ? [created] : kernel.store.readEvents(row.runNo, oneAt(row.lastSeq));
   const end = last === undefined ? undefined : ends[last.type];
   if (end !== (finalStatuses.has(row.status) ? row.status : undefined)) {
     throw new CorruptRowError(row.runNo, row.lastSeq, `its row says ${row.status}, the event is ${last?.type}`);

@@ -3,7 +3,7 @@ import SqliteDatabase from "better-sqlite3";
 import { expect } from "vitest";
 import type { RunEvent } from "../../src/core/event.ts";
 import { type Imported, importSeed } from "../../src/store/import/import.ts";
-import { openSeedFile, type SeedRun } from "../../src/store/import/seed-file.ts";
+import { openSeedFile, type SeedFile, type SeedRun } from "../../src/store/import/seed-file.ts";
 import { type ImportTarget, openTarget } from "../../src/store/import/target.ts";
 import { prepareDecisionReads } from "../../src/store/sqlite/statements.ts";
 import { verifyFile } from "../../src/store/sqlite/verify.ts";
@@ -17,9 +17,11 @@ export interface Done {
 export async function importInto(from: string, to: string | ImportTarget, nowMs = Date.now()): Promise<Done> {
   const target = typeof to === "string" ? await openTarget(to) : to;
   const losses: Done["losses"] = [];
+  let file: SeedFile | undefined;
   try {
+    file = openSeedFile(from);
     const imported = await importSeed({
-      from,
+      file,
       target,
       namespace: "default",
       queue: "default",
@@ -29,6 +31,7 @@ export async function importInto(from: string, to: string | ImportTarget, nowMs 
     });
     return { imported, losses };
   } finally {
+    file?.close();
     await target.close();
   }
 }

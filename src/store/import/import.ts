@@ -11,7 +11,7 @@ import {
 } from "../../limits.ts";
 import { type Batch, type RunRow, runRowOf } from "../store.ts";
 import { type History, historyOf } from "./history.ts";
-import { openSeedFile, type SeedFile, type SeedRun } from "./seed-file.ts";
+import type { SeedFile, SeedRun } from "./seed-file.ts";
 import type { ImportTarget } from "./target.ts";
 
 // Brings the workflows of a file of the predecessor into one of ours, the oldest first, in commits of many workflows
@@ -19,8 +19,8 @@ import type { ImportTarget } from "./target.ts";
 // cut off is simply run again.
 
 export interface ImportOptions {
-  /** The predecessor's file. Only read. */
-  readonly from: string;
+  /** The predecessor's file, open. Closing it is the caller's. */
+  readonly file: SeedFile;
   readonly target: ImportTarget;
   readonly namespace: string;
   readonly queue: string;
@@ -51,16 +51,7 @@ export interface Imported {
 const progressEveryRuns = 1_000;
 
 export async function importSeed(options: ImportOptions): Promise<Imported> {
-  const file = openSeedFile(options.from);
-  try {
-    return await importFile(file, options);
-  } finally {
-    file.close();
-  }
-}
-
-async function importFile(file: SeedFile, options: ImportOptions): Promise<Imported> {
-  const { target, onProgress } = options;
+  const { file, target, onProgress } = options;
   const done: Imported = {
     workflows: file.workflows,
     imported: 0,

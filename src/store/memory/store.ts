@@ -1,7 +1,14 @@
 import { type RunEvent, resultTypes } from "../../core/event.ts";
 import { finalStatuses } from "../../core/state.ts";
-import { type Batch, type CommitOutcome, CorruptRowError, type DeadlineRow } from "../store.ts";
-import type { HistoryPage, RunRow, Store } from "../store.ts";
+import {
+  type Batch,
+  type CommitOutcome,
+  CorruptRowError,
+  type DeadlineRow,
+  type HistoryPage,
+  type RunRow,
+  type Store,
+} from "../store.ts";
 import { checkBatch } from "./constraints.ts";
 import { createQueries } from "./queries.ts";
 import { compareTexts, createSortedList, type SortedList } from "./sorted-list.ts";
@@ -103,14 +110,12 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     for (const event of tables.events.get(runNo) ?? []) {
       if (event.seq <= page.afterSeq) continue;
       bytes += event.bytes;
-      if (taken.length >= page.limit || (taken.length > 0 && bytes > page.bytesMax)) break;
+      if (taken.length >= page.limit || (taken.length > 0 && bytes > page.bytesMax)) return taken;
       taken.push(event);
     }
-    const next = (taken.at(-1)?.seq ?? page.afterSeq) + 1;
-    const ended = next > (tables.events.get(runNo)?.at(-1)?.seq ?? 0);
-    if (ended && taken.length < page.limit && next <= page.throughSeq) {
+    const next = page.afterSeq + taken.length + 1;
+    if (taken.length < page.limit && next <= page.throughSeq)
       throw new CorruptRowError(runNo, next, "the event is missing");
-    }
     return taken;
   }
 
