@@ -1,17 +1,8 @@
 import { FaultProxy, type Weather } from "../support/fault-proxy.ts";
 import { type Rig, type Sdk, sdks, until } from "./rig.ts";
 import type { Row, Tally } from "./row.ts";
-import {
-  finishElsewhere,
-  type Held,
-  heldBy,
-  overLanes,
-  started,
-  Takeovers,
-  takeoverMsMax,
-  ttlMs,
-  warmUp,
-} from "./worker-lanes.ts";
+import { type Held, heldBy } from "./server-facts.ts";
+import { finishElsewhere, overLanes, started, Takeovers, takeoverMsMax, ttlMs, warmUp } from "./worker-lanes.ts";
 
 // R12, R13: a worker is cut off in the middle of a run, in one direction or both, and nobody is told. Another worker must
 // finish the run, and the server must find out by itself what it need not hold any more.

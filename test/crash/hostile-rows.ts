@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -7,6 +6,7 @@ import { type Attack, attacks } from "../hostile/http2-attacks.ts";
 import { Victim } from "../hostile/victim.ts";
 import { type Rig, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
+import { descriptorsOf, rssKiBOf } from "./server-facts.ts";
 
 const run = promisify(execFile);
 
@@ -20,8 +20,7 @@ const attackedMsMax = 1_000;
 const grownMiBMax = 320;
 
 function rssMiB(rig: Rig): number {
-  const status = readFileSync(`/proc/${rig.server.child.pid}/status`, "utf8");
-  return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024);
+  return Math.round(rssKiBOf(rig) / 1024);
 }
 
 async function attackOnce(rig: Rig, { name }: Attack) {
@@ -79,7 +78,7 @@ const http2Attacks: Row = {
       }
       tally.figures["RSS MiB before, most"] = `${before}, ${most}`;
       if (most > before + grownMiBMax) tally.violations.push(`the server grew from ${before} to ${most} MiB`);
-      tally.figures["file descriptors after"] = readdirSync(`/proc/${rig.server.child.pid}/fd`).length;
+      tally.figures["file descriptors after"] = descriptorsOf(rig);
       await rig.server.signal("SIGTERM");
       tally.violations.push(...(await rig.checkBoth()).problems);
       return tally;

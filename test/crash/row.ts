@@ -49,7 +49,17 @@ export class Tally {
   }
 }
 
-export function quantile(values: readonly number[], q: number): number {
+/** The value that a share q of them do not reach; 0 of none. */
+export function valueAt(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+}
+
+/** Rounded: of milliseconds and the like. */
+export function quantile(values: readonly number[], q: number): number {
+  return Math.round(valueAt(values, q));
+}
+
+export function median(values: readonly number[]): number {
+  return valueAt(values, 0.5);
 }

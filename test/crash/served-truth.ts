@@ -8,7 +8,8 @@ export type Said = ReadonlyMap<string, { readonly text: string } | { readonly re
 
 type Answer = Record<string, unknown> & { code?: string; message?: string };
 
-async function ask(url: string, method: string, body: object): Promise<{ ok: boolean; answer: Answer }> {
+/** One call of RunService, as JSON. */
+export async function ask(url: string, method: string, body: object): Promise<{ ok: boolean; answer: Answer }> {
   const headers = { "content-type": "application/json" };
   const response = await fetch(`${url}/everstep.v1.RunService/${method}`, {
     method: "POST",

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
 import { allHeld, goWorkerPath, isStopped, lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 import { SdkLoad } from "./sdk-load.ts";
+import { metricsOf, rssKiBOf } from "./server-facts.ts";
 
 // R11, R17, R18: the server itself is stopped, restarted under a thousand workers, and drained.
 
@@ -89,7 +89,7 @@ const reconnectStorm: Row = {
         let putOff = 0;
         let awayMs = 0;
         await until(async () => (await arrivals(rig)).sessions >= workersOfStorm, "all workers are there", 60_000);
-        const steadyKiB = rssKiB(rig);
+        const steadyKiB = rssKiBOf(rig);
         for (let number = 1; number <= trials; number++) {
           await tally.trial(`storm ${number}`, async () => {
             const killedAtMs = performance.now();
@@ -124,7 +124,7 @@ const reconnectStorm: Row = {
             return { proof: (seen[0]?.admitted ?? workersOfStorm) < workersOfStorm, violations };
           });
         }
-        const afterKiB = rssKiB(rig);
+        const afterKiB = rssKiBOf(rig);
         if (afterKiB > 1.5 * steadyKiB) tally.violations.push(`it holds ${afterKiB} KiB after ${steadyKiB} KiB`);
         if (quantile(startMs, 0.99) > 1_000) tally.violations.push("StartRun is slow behind the storm");
         await rig.server.signal("SIGTERM");
@@ -153,8 +153,7 @@ interface Arrivals {
 
 async function arrivals(rig: Rig): Promise<Arrivals> {
   const askedAtMs = performance.now();
-  const text = await (await fetch(`${rig.url}/metrics`)).text();
-  const metric = (name: string) => Number(new RegExp(`^everstep_${name} (\\S+)$`, "m").exec(text)?.[1]);
+  const metric = await metricsOf(rig);
   const putOff = metric("hellos_put_off_total");
   return {
     askedAtMs,
@@ -173,11 +172,6 @@ function mostInASecond(seen: readonly Arrivals[]): number {
       return (to ?? from).admitted - from.admitted;
     }),
   );
-}
-
-function rssKiB(rig: Rig): number {
-  const status = readFileSync(`/proc/${rig.server.child.pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
 }
 
 /** What a server that stops waits for calls under way, at the most. */

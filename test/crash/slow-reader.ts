@@ -2,7 +2,7 @@ import { Client } from "../../clients/typescript/src/index.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { type Rig, until } from "./rig.ts";
 import type { Tally } from "./row.ts";
-import { heldBy, metricsOf } from "./worker-lanes.ts";
+import { heldBy, metricsOf } from "./server-facts.ts";
 
 // A worker whose line takes 8 KiB a second is given twenty runs with two MiB of input each. What the server keeps for it
 // must stay small, and its stream must be cut.

@@ -12,6 +12,7 @@ import { RawSession } from "../support/raw-session.ts";
 import { numberOption } from "../support/number-option.ts";
 import { record } from "./results.ts";
 import { Rig } from "./rig.ts";
+import { median, valueAt } from "./row.ts";
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -54,10 +55,6 @@ const order = workflow("order", async (ctx, input: { patient: boolean }) => {
 
 function sizeKiB(path: string): number {
   return Math.round((statSync(path, { throwIfNoEntry: false })?.size ?? 0) / 1024);
-}
-
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 }
 
 /** Least squares, in units of `value` per hour. */
@@ -137,7 +134,7 @@ async function sample(): Promise<void> {
   const metric = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1] ?? 0);
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
-  const sorted = latenciesMs.toSorted((a, b) => a - b);
+  const [p50Ms, p99Ms] = [0.5, 0.99].map((q) => Math.round(valueAt(latenciesMs, q) * 10) / 10) as [number, number];
   latenciesMs = [];
   const taken: Sample = {
     minute: Math.round((performance.now() - startedAt) / 600) / 100,
@@ -149,8 +146,8 @@ async function sample(): Promise<void> {
     walKiB: sizeKiB(`${db}-wal`),
     fileKiB: sizeKiB(db),
     runs,
-    p50Ms: Math.round(quantile(sorted, 0.5) * 10) / 10,
-    p99Ms: Math.round(quantile(sorted, 0.99) * 10) / 10,
+    p50Ms,
+    p99Ms,
   };
   samples.push(taken);
   console.log(columns.map((column) => taken[column as keyof Sample]).join(","));
@@ -168,14 +165,9 @@ await Promise.all(underWay);
 const last = samples.filter(({ minute }) => minute > minutes - slopeMinutes);
 const rssSlope = slopePerHour(last, ({ rssKiB }) => rssKiB) / 1024;
 type Held = "fds" | "threads" | "handles";
-function median(of: readonly Sample[], name: Held): number {
-  return quantile(
-    of.map((sample) => sample[name]).toSorted((a, b) => a - b),
-    0.5,
-  );
-}
-const atFirst = (name: Held) => median(last.slice(0, samplesCompared), name);
-const atLast = (name: Held) => median(last.slice(-samplesCompared), name);
+const medianOf = (of: readonly Sample[], name: Held) => median(of.map((sample) => sample[name]));
+const atFirst = (name: Held) => medianOf(last.slice(0, samplesCompared), name);
+const atLast = (name: Held) => medianOf(last.slice(-samplesCompared), name);
 const violations = failures.length === 0 ? [] : [`${failures.length} runs failed, the first: ${failures[0]}`];
 if (rssSlope >= rssSlopeMaxMiBPerHour) violations.push(`resident memory grew by ${rssSlope} MiB an hour`);
 for (const name of ["fds", "threads", "handles"] as const) {

@@ -2,10 +2,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { FaultProxy, type Weather } from "../support/fault-proxy.ts";
 import { prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
-import { type Row, Tally } from "./row.ts";
+import { median, type Row, Tally } from "./row.ts";
 import { SdkLoad } from "./sdk-load.ts";
+import { heldBy } from "./server-facts.ts";
 import { slowReader } from "./slow-reader.ts";
-import { heldBy } from "./worker-lanes.ts";
 
 // R14: bad networks between workers and server. A worker of each SDK is in the same weather at once; beside them another
 // worker on its own line and queue goes on, and its throughput meanwhile is held against that of calm moments.
@@ -90,11 +90,6 @@ async function windowsOf(load: SdkLoad, over: () => boolean): Promise<number[]> 
     finished.push(((load.finished - before) * windowMs) / (performance.now() - begunAtMs));
   }
   return finished;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 /** One run after the other until the weather has shown itself; the connection is fair again behind it. */

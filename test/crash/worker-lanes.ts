@@ -1,12 +1,13 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { Client, type RunHandle } from "../../clients/typescript/src/index.ts";
 import { type Event, EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { prepareSdks, type Rig, until, withRig } from "./rig.ts";
 import { quantile, Tally } from "./row.ts";
+import { heldBy } from "./server-facts.ts";
+import { ask } from "./served-truth.ts";
 import { tortureWorker } from "./torture-workflow.ts";
 
-// What the rows of dying, sleeping and cut off workers share: lanes that run abreast, each with its own queue; another
-// worker that finishes the run; and what the server holds, before and after.
+// What the rows of dying, sleeping and cut off workers share: lanes that run abreast, each with its own queue, and
+// another worker that finishes the run.
 
 const lanes = 4;
 export const ttlMs = 1_000;
@@ -71,10 +72,7 @@ export async function eventsOf(client: Client, runId: string): Promise<Event[]> 
 
 /** Where a run stands that should have ended, and how it came there. */
 async function stateOf({ rig }: Lane, runId: string): Promise<string> {
-  const body = JSON.stringify({ runId });
-  const headers = { "content-type": "application/json" };
-  const tell = (method: string) =>
-    fetch(`${rig.url}/everstep.v1.RunService/${method}`, { method: "POST", headers, body }).then((said) => said.text());
+  const tell = async (method: string) => JSON.stringify((await ask(rig.url, method, { runId })).answer);
   return `${await tell("ExplainRun")} ${await tell("GetRunHistory")}`;
 }
 
@@ -113,36 +111,6 @@ export async function finishElsewhere(lane: Lane, run: RunHandle): Promise<{ eve
   } finally {
     await survivor.close();
   }
-}
-
-/** What the server holds of its workers. */
-export interface Held {
-  readonly sessions: number;
-  readonly leases: number;
-  readonly streams: number;
-  readonly descriptors: number;
-  readonly rssMiB: number;
-}
-
-export async function metricsOf({ url }: Rig): Promise<(name: string) => number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return (name) => {
-    const lines = text.matchAll(new RegExp(`^everstep_${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"));
-    return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
-  };
-}
-
-export async function heldBy(rig: Rig): Promise<Held> {
-  const metric = await metricsOf(rig);
-  const { pid } = rig.server.child;
-  const rssKiB = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-  return {
-    sessions: metric("sessions"),
-    leases: metric("leases"),
-    streams: metric("rpc_streams"),
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
-    rssMiB: Math.round(rssKiB / 1024),
-  };
 }
 
 /** One run from start to end, so that the server has opened all that it opens once. */

@@ -1,10 +1,10 @@
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { isStopped, type KillPoint, killPoints, type Sdk, sdks, until } from "./rig.ts";
 import type { Row } from "./row.ts";
+import { metricsOf } from "./server-facts.ts";
 import {
   eventsOf,
   finishElsewhere,
-  metricsOf,
   overLanes,
   resultMsMax,
   started,
