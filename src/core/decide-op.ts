@@ -10,7 +10,7 @@ import {
 } from "./decide-step.ts";
 import { decideBackOff, decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend } from "./decide-wait.ts";
 import { serverKey } from "./decide-signal.ts";
-import { type ChangeNote, type DecideContext, type Decision, noStarts, sequence } from "./decision.ts";
+import { type ChangeNote, type DecideContext, type Decision, noStarts, payloadAt, sequence } from "./decision.ts";
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { evolve } from "./evolve.ts";
@@ -101,12 +101,14 @@ function decideMany(state: RunState, op: ApplyOp, context: DecideContext): Decis
   const events: RunEvent[] = [];
   const notes: ChangeNote[] = [];
   const starts = new Map<string, PendingStart>();
+  // A change may repeat what an earlier one of its op has done.
+  const within: DecideContext = { ...context, stored: (seq) => payloadAt(seq, events, context.stored) };
   try {
     for (const [index, change] of op.changes.entries()) {
       if (endingChanges.has(change.type) && index < op.changes.length - 1) {
         return refuse("INVALID", `${change.type} must be the last change of its op`, { field: `changes[${index}]` });
       }
-      const decided = decideChange(state, change, changeContext(state, op, context, index));
+      const decided = decideChange(state, change, changeContext(state, op, within, index));
       if (decided.kind === "refused") {
         return { ...decided, field: `changes[${index}]${decided.field === "" ? "" : `.${decided.field}`}` };
       }

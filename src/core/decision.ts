@@ -112,6 +112,16 @@ export function detailBytes(detail: unknown): number {
   return bytes;
 }
 
+/** The payload of an event of this run, which may be one of `decided`: these are not in the history yet. */
+export function payloadAt(
+  seq: number,
+  decided: readonly RunEvent[],
+  stored: DecideContext["stored"],
+): Payload | undefined {
+  const first = decided[0];
+  return first === undefined || seq < first.seq ? stored(seq) : decided[seq - first.seq]?.payload;
+}
+
 /** Numbers the events of one decision. */
 export function sequence(state: RunState, nowMs: number) {
   let seq = state.lastSeq;

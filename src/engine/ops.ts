@@ -1,7 +1,7 @@
 import type { ApplyOp, Change } from "../core/command.ts";
 import { decide } from "../core/decide.ts";
 import { leaseLost } from "../core/decide-lease.ts";
-import type { ChangeNote } from "../core/decision.ts";
+import { type ChangeNote, payloadAt } from "../core/decision.ts";
 import { digestOf } from "../core/digest.ts";
 import { EngineError, type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
@@ -130,7 +130,7 @@ function runOp(
         if (live.refusedOpId !== 0) live.refusedOpId = 0;
         if (live.phase === "offered" || live.phase === "orphaned") live.phase = "held";
       }
-      const notes = resolveNotes(kernel, entry, decision.notes);
+      const notes = resolveNotes(kernel, entry, decision.notes, decision.events);
       kernel.recorder.record(transaction, entry, decision.events);
       kernel.recorder.recordStarts(transaction, entry, decision.starts);
       const outcome: OpApplied = {
@@ -286,7 +286,7 @@ function outcomeOf(
     kind: "applied",
     already: true,
     lastSeq: events.at(-1)?.seq ?? 0,
-    notes: resolveNotes(kernel, entry, notes),
+    notes: resolveNotes(kernel, entry, notes, []),
     nowMs: kernel.time.nowMs(),
     queued: !finalStatuses.has(entry.state.status) && entry.state.status === "QUEUED",
   };
@@ -294,14 +294,21 @@ function outcomeOf(
 
 const noNotes: readonly ResolvedNote[] = [];
 
-/** Payloads that only the history knows are read at the decision: later the events may have left memory. */
-function resolveNotes(kernel: Kernel, entry: RunEntry, notes: readonly ChangeNote[]): readonly ResolvedNote[] {
+/**
+ * Payloads that only the history knows are read at the decision: later the events may have left memory. `decided` are
+ * the events of the op itself, which are recorded only when nothing can fail any more.
+ */
+function resolveNotes(
+  kernel: Kernel,
+  entry: RunEntry,
+  notes: readonly ChangeNote[],
+  decided: readonly RunEvent[],
+): readonly ResolvedNote[] {
   if (notes.length === 0) return noNotes;
+  const payloadOf = (seq: number) => payloadAt(seq, decided, (of) => readPayload(kernel.store, entry, of));
   return notes.map((note): ResolvedNote => {
-    if (note.kind === "signal") return { ...note, payload: readPayload(kernel.store, entry, note.signalSeq) };
-    if (note.kind === "stored") {
-      return { kind: "stored", index: note.index, output: readPayload(kernel.store, entry, note.seq) };
-    }
+    if (note.kind === "signal") return { ...note, payload: payloadOf(note.signalSeq) };
+    if (note.kind === "stored") return { kind: "stored", index: note.index, output: payloadOf(note.seq) };
     return note;
   });
 }

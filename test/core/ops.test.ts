@@ -20,7 +20,8 @@ test("an op is applied whole or not at all", () => {
   run.op([completeStep("a"), completeStep("b"), { type: "CancelTimer", stepKey: "none" }]).thenRefuses("INVALID");
   run.op([completeStep("a", 1), completeStep("a", 2)]).thenRefuses("STEP_COMPLETED");
   run.op([{ type: "CompleteRun", output: undefined }, completeStep("a")]).thenRefuses("INVALID");
-  run.op([completeStep("a"), completeStep("b")]).thenRecords("StepCompleted", "StepCompleted");
+  run.op([completeStep("a", 1), completeStep("a", 1)]).thenRecords("StepCompleted");
+  run.op([completeStep("b"), completeStep("c")]).thenRecords("StepCompleted", "StepCompleted");
 });
 
 test("an op that is refused leaves nothing of what its first changes would have used up", () => {

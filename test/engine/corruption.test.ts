@@ -4,7 +4,7 @@ import type { LeaseHandle } from "../../src/engine/frames.ts";
 import { verifyFile } from "../../src/store/sqlite/verify.ts";
 import { useTemporaryFile } from "../store/temporary.ts";
 import { EngineRig } from "../support/engine-rig.ts";
-import { completeStep, json } from "../support/given.ts";
+import { completeStep, json, startStep } from "../support/given.ts";
 
 // A history that cannot be read costs its own run and nobody else, whoever meets it first and however late.
 
@@ -68,6 +68,26 @@ test("a command that meets it is refused; the run is set aside, may be terminate
   await verifyFile(file.path, { onProblem: ({ known }) => problems.push(known) });
   expect(problems.length).toBeGreaterThan(0);
   expect(problems.every((known) => known)).toBe(true);
+});
+
+test("a change that repeats an earlier one of its op is told the result: nothing is missing in the history", async () => {
+  const rig = await openRig();
+  await rig.started();
+  const worker = await rig.worker().greeted();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  worker.accept(lease);
+  const a = completeStep("a", "x");
+  expect(await worker.op(lease, [a, a, startStep("a"), completeStep("b"), a])).toMatchObject({
+    kind: "applied",
+    already: false,
+    notes: [1, 2, 4].map((index) => ({ kind: "stored", index, output: json("x") })),
+  });
+  expect(await rig.run(lease.runId)).toMatchObject({ status: "RUNNING", stepsCompleted: 2 });
+  const other = await worker.op(lease, [completeStep("c", 1), completeStep("c", 2)]);
+  expect(other).toMatchObject({ kind: "refused", reason: "STEP_COMPLETED", field: "changes[1].step_key" });
+  expect(await rig.run(lease.runId)).toMatchObject({ status: "RUNNING", stepsCompleted: 2 });
+  await rig.engine.stop();
 });
 
 test("under a lease the worker is told, its lease is revoked, and its room is for others", async () => {

@@ -27,7 +27,7 @@ function inFile(name: string, windows: Windows): Promise<World> {
   return World.open({ open: () => createSqliteStore({ path: join(folder, name) }), windows });
 }
 
-/** Plays histories for the given time; all worlds must say what the first one says. */
+/** Plays histories for the given time; all worlds must say what the first one says, and none may complain. */
 async function compare(worlds: readonly World[], seconds: number): Promise<number> {
   let played = 0;
   let playing: Promise<unknown> = Promise.resolve();
@@ -36,6 +36,7 @@ async function compare(worlds: readonly World[], seconds: number): Promise<numbe
     const answers = Promise.all(worlds.map((world) => world.play(namespace, turns)));
     playing = answers;
     const [model, ...others] = await answers;
+    expect(model?.errors).toEqual([]);
     for (const other of others) expect(other).toEqual(model);
   });
   await fc.assert(sameInAll, {

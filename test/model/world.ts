@@ -1,7 +1,9 @@
+import { inspect } from "node:util";
 import { setImmediate as immediate } from "node:timers/promises";
 import { EngineError } from "../../src/core/errors.ts";
 import type { LeaseHandle } from "../../src/engine/frames.ts";
 import type { Random } from "../../src/engine/random.ts";
+import { silentLog } from "../../src/engine/telemetry.ts";
 import type { CommitOutcome, Store } from "../../src/store/store.ts";
 import { EngineRig, type RigWorker } from "../support/engine-rig.ts";
 import { json } from "../support/given.ts";
@@ -38,6 +40,14 @@ function framesOf(worker: RigWorker): unknown {
   return Object.groupBy(worker.frames, ({ kind }) => kind);
 }
 
+interface Played {
+  readonly said: unknown;
+  readonly frames: unknown;
+  readonly end: unknown;
+  /** What the engine complained of. */
+  readonly errors: readonly string[];
+}
+
 export interface WorldOptions {
   readonly open: () => Promise<Store>;
   readonly windows: Windows;
@@ -53,6 +63,8 @@ export class World {
   private leases: LeaseHandle[] = [];
   private said: unknown[] = [];
   private namespace = "";
+  /** Commits that were refused, histories that cannot be read: nothing here gives a reason for either. */
+  private errors: string[] = [];
   private readonly runIds = new Set<string>();
 
   private constructor(options: WorldOptions) {
@@ -77,6 +89,7 @@ export class World {
       store: { ...store, commit },
       clock: this.clock,
       random: this.random,
+      log: { ...silentLog, error: (fields, message) => void this.errors.push(`${message}: ${inspect(fields)}`) },
       leaseTtlMs: 30_000,
       decideLimits: { deliveriesMax: 3, openSignalsMax: 3, pendingTimersMax: 2 },
       ...this.options.windows,
@@ -108,7 +121,7 @@ export class World {
   }
 
   /** Plays the turns in a namespace of their own and tells everything that was said and is to be seen. */
-  async play(namespace: string, turns: readonly Turn[]): Promise<unknown> {
+  async play(namespace: string, turns: readonly Turn[]): Promise<Played> {
     this.namespace = namespace;
     // A history says the same wherever it is played: also alone, with the seed of a failure.
     this.random.restart();
@@ -145,7 +158,9 @@ export class World {
       await this.rig.engine.terminateRun({ namespace, runId }, { reason: "over" }).catch(() => {});
     }
     await this.rig.advanceMs(120_000);
-    return { said: this.said, frames, end };
+    const { errors } = this;
+    this.errors = [];
+    return { said: this.said, frames, end, errors };
   }
 
   private tell(name: string, command: Command, frames: unknown[]): void {
