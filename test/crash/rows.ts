@@ -7,6 +7,7 @@ import { imageRows } from "./image-rows.ts";
 import { killServer } from "./kill-server.ts";
 import { replyRows } from "./reply-rows.ts";
 import type { Row } from "./row.ts";
+import { sdkReplyRows } from "./sdk-reply-rows.ts";
 import { serverRows } from "./server-rows.ts";
 import { cutRows } from "./cut-rows.ts";
 import { weatherRows } from "./weather-rows.ts";
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   ...cutRows,
   ...weatherRows,
   ...replyRows,
+  ...sdkReplyRows,
   ...serverRows,
   ...hostileRows,
 ];

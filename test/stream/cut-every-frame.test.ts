@@ -11,8 +11,8 @@ import {
   SessionResponseSchema,
   type WorkerFrame,
 } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { MessageProxy, type PassingMessage } from "../support/message-proxy.ts";
 import { ServerProcess } from "../support/server-process.ts";
-import { CutProxy } from "./cut-proxy.ts";
 
 // The stream is cut once in a run, after message N, for every N that a run has. Whatever is lost, the run completes,
 // nothing happens twice, and a handler that had begun goes on instead of being started again.
@@ -54,7 +54,15 @@ interface Carried {
 
 /** One run on a queue of its own, by a worker behind a proxy of its own. */
 async function carry(name: string, cutAfter: number): Promise<Carried> {
-  const proxy = await CutProxy.start(server.url, (number) => number === cutAfter);
+  const passed: PassingMessage[] = [];
+  let cut = false;
+  const proxy = await MessageProxy.start(server.url, {
+    fateOf(message) {
+      if (passed.push(message) !== cutAfter) return "pass";
+      cut = true;
+      return "cut";
+    },
+  });
   let begun = 0;
   const called = new Map<string, number>();
   const call = (key: string): string => {
@@ -90,12 +98,12 @@ async function carry(name: string, cutAfter: number): Promise<Carried> {
       if (event.type === EventType.RUN_SUSPENDED) await client.signal(run.runId, "word", "go");
     }
     const output = await client.result(run.runId);
-    const frames = proxy.passed.map(({ from, message }) =>
-      from === "worker"
+    const frames = passed.map(({ from, message }) =>
+      from === "client"
         ? `> ${nameOf(fromBinary(SessionRequestSchema, message).frame?.frame)}`
         : `< ${fromBinary(SessionResponseSchema, message).frame?.frame.case}`,
     );
-    return { events, output, frames, cut: proxy.cut, begun, called };
+    return { events, output, frames, cut, begun, called };
   } finally {
     worker.close();
     proxy.close();

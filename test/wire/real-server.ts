@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { SessionRequestSchema, WorkerFrameSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { createEngine, createServer } from "../../src/index.ts";
+import { MessageProxy, type PassingMessage } from "../support/message-proxy.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { steadyAddress } from "../support/steady-address.ts";
-import { CutProxy, type PassedFrame } from "../stream/cut-proxy.ts";
 import { holdsLike } from "./like.ts";
 import type { Like, RealScenario } from "./scenario.ts";
 
@@ -17,7 +17,7 @@ export class RealServer {
   address = "";
   /** Where the runner's own calls go, past the proxy. */
   url = "";
-  #proxy: CutProxy | undefined;
+  #proxy: MessageProxy | undefined;
   readonly #scenario: RealScenario;
   readonly #folder = mkdtempSync(join(tmpdir(), "everstep-wire-"));
   #process: ServerProcess | undefined;
@@ -33,7 +33,14 @@ export class RealServer {
     else await server.#embed();
     server.address = server.url;
     if (scenario.cutAfter !== undefined) {
-      server.#proxy = await CutProxy.start(server.url, (_, frame) => carries(frame, scenario.cutAfter));
+      let cut = false;
+      server.#proxy = await MessageProxy.start(server.url, {
+        fateOf(message) {
+          if (cut || !carries(message, scenario.cutAfter)) return "pass";
+          cut = true;
+          return "cut";
+        },
+      });
       server.address = server.#proxy.url;
     }
     return server;
@@ -82,8 +89,8 @@ export class RealServer {
 }
 
 /** Whether a worker's frame has something like this anywhere inside. */
-function carries({ from, message }: PassedFrame, like: Like): boolean {
-  if (from !== "worker") return false;
+function carries({ from, message }: PassingMessage, like: Like): boolean {
+  if (from !== "client") return false;
   const { frame } = fromBinary(SessionRequestSchema, message);
   return frame !== undefined && holdsLike(toJson(WorkerFrameSchema, frame), like);
 }

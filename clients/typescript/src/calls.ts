@@ -63,10 +63,12 @@ export function mayRepeat(error: unknown): boolean {
 }
 
 /**
- * A connection that was told to go away refuses the calls that crossed with the word. Connect calls that INTERNAL; it says
- * nothing about the call, which is idempotent.
+ * Says something about the connection and nothing about the call. One that was told to go away refuses the calls that crossed
+ * with the word: Connect calls that INTERNAL. Of one that broke within an answer the beginning has come: Connect calls that
+ * INVALID_ARGUMENT, without the reason that a refusal of the server has.
  */
 function isOfConnection(error: ConnectError): boolean {
+  if (error.code === Code.InvalidArgument && reasonOf(error) === undefined) return true;
   const { cause } = error;
   return cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_HTTP2_");
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type SessionRequest, type WorkerFrame, WorkerService } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { reasonOf } from "./calls.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import {
   type FrameStream,
@@ -97,9 +98,11 @@ function isPermanent(error: unknown): boolean {
   switch (error.code) {
     case Code.Unauthenticated:
     case Code.PermissionDenied:
-    case Code.InvalidArgument:
     case Code.FailedPrecondition:
       return true;
+    // Without a reason it is Connect's word for a stream that ended before its end, as some proxies end them.
+    case Code.InvalidArgument:
+      return reasonOf(error) !== undefined;
     default:
       return false;
   }

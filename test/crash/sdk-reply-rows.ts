@@ -1,0 +1,167 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { SessionResponseSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { MessageProxy, type PassingMessage } from "../support/message-proxy.ts";
+import { lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
+import { type Row, Tally } from "./row.ts";
+import { SdkLoad } from "./sdk-load.ts";
+import { ask, listedRuns } from "./served-truth.ts";
+
+// R15s, R16s: what R15 and R16 do to single calls, done to SDKs: to the streams of their workers and to the calls of a
+// program, which starts runs and signals them. A worker's stream is in order, so nothing of it overtakes or repeats
+// itself but what its SDK says again behind a loss.
+
+const calls = ["StartRun", "SignalRun"];
+const methodOf = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+
+/** Of so many answers one is lost, so that there is progress as well. */
+const loseEvery = 8;
+const workersOfEach = 2;
+const lanesOfEach = 8;
+const spreadMs = 2_000;
+const copiesMax = 3;
+
+/** Results of ops: the server has committed what they tell. */
+function tellsResults({ from, path, message }: PassingMessage): boolean {
+  if (from !== "server" || methodOf(path) !== "Session") return false;
+  return fromBinary(SessionResponseSchema, message).frame?.frame.case === "opResults";
+}
+
+/** Each run once, with the one signal that it was sent. */
+async function once(rig: Rig, finished: number): Promise<string[]> {
+  const violations: string[] = [];
+  const runIds = await listedRuns(rig.url);
+  if (runIds.length !== finished) violations.push(`there are ${runIds.length} runs, ${finished} were started`);
+  for (const runId of runIds) {
+    const { answer } = await ask(rig.url, "ListSignals", { runId });
+    const count = ((answer.signals ?? []) as unknown[]).length;
+    if (count !== 1) violations.push(`run ${runId} has ${count} signals`);
+  }
+  return violations;
+}
+
+/** Ends of a lease whose assignment was lost with its connection: only of such a run a first step may have begun. */
+const neverAccepted = ["UNACCEPTED", "UNDELIVERED"];
+
+interface Disturbed {
+  readonly rig: Rig;
+  readonly tally: Tally;
+  /** Carries the calls of a program whose runs the workers behind `workersUrl` do. */
+  readonly programUrl: string;
+  workerUrl(sdk: string): string;
+  over(): boolean;
+}
+
+/** Programs and workers go on until the fault has happened often enough; then all of it is read. */
+async function carryOn({ rig, tally, programUrl, workerUrl, over }: Disturbed, timeoutMs: number): Promise<void> {
+  for (const sdk of sdks) {
+    for (let n = 0; n < workersOfEach; n++) rig.sdkWorker(sdk, `${sdk}-${n}`, { address: workerUrl(sdk), queue: sdk });
+  }
+  const loads = sdks.map((sdk) => new SdkLoad(programUrl, { lanes: lanesOfEach, queue: sdk, signal: true }));
+  await until(over, "the fault has happened often enough", timeoutMs).catch((error: Error) =>
+    tally.violations.push(error.message),
+  );
+  for (const load of loads) await load.stop();
+  tally.violations.push(...loads.flatMap(({ errors }) => errors).map((error) => `the program was told: ${error}`));
+  const finished = loads.reduce((sum, load) => sum + load.finished, 0);
+  tally.figures.runs = finished;
+  tally.violations.push(...(await once(rig, finished)));
+}
+
+async function readFile(rig: Rig, tally: Tally): Promise<void> {
+  await rig.server.signal("SIGTERM");
+  const { checked, problems } = await rig.checkBoth({ finished: true });
+  tally.violations.push(...problems, ...lostLeases(checked.leaseEnds, neverAccepted));
+  const { calls: bodies = 0, results = 0 } = checked.sink ?? {};
+  const again = neverAccepted.reduce((sum, reason) => sum + (checked.leaseEnds[reason] ?? 0), 0);
+  if (bodies > results + again) tally.violations.push(`${bodies} bodies ran for ${results} results`);
+  tally.figures["step bodies run"] = bodies;
+  tally.figures["step results"] = results;
+  tally.figures["leases whose assignment was lost, too"] = again;
+}
+
+const lostAnswers: Row = {
+  id: "R15s",
+  fault: `the answer to an SDK is lost after the commit, and its connection: results on the stream of a worker (${sdks.join(", ")}), answers to ${calls.join(" and ")}`,
+  trials: 500,
+  run: (trials) =>
+    withRig(
+      async (rig) => {
+        const tally = new Tally();
+        prepareSdks();
+        await rig.serve();
+        const kinds = [...calls, ...sdks.map((sdk) => `results of a ${sdk} worker`)];
+        const lost = new Map(kinds.map((kind) => [kind, 0]));
+        const seen = new Map<string, number>();
+        const fate = (kind: string) => {
+          seen.set(kind, (seen.get(kind) ?? 0) + 1);
+          const before = lost.get(kind);
+          if (before === undefined || before >= trials || seen.get(kind)! % loseEvery > 0) return "pass";
+          lost.set(kind, before + 1);
+          return "lose";
+        };
+        const program = await MessageProxy.start(rig.url, {
+          fateOf: ({ from, path }) => (from === "server" ? fate(methodOf(path)) : "pass"),
+        });
+        const workers = new Map<string, MessageProxy>();
+        for (const sdk of sdks) {
+          const fateOf = (message: PassingMessage) =>
+            tellsResults(message) ? fate(`results of a ${sdk} worker`) : "pass";
+          workers.set(sdk, await MessageProxy.start(rig.url, { fateOf }));
+        }
+        const disturbed: Disturbed = {
+          rig,
+          tally,
+          programUrl: program.url,
+          workerUrl: (sdk) => workers.get(sdk)?.url ?? "",
+          over: () => [...lost.values()].every((count) => count >= trials),
+        };
+        await carryOn(disturbed, Math.max(120_000, trials * 2_000));
+        for (const proxy of [program, ...workers.values()]) proxy.close();
+        await readFile(rig, tally);
+        tally.trials = kinds.length * trials;
+        tally.fired = [...lost.values()].reduce((sum, count) => sum + count, 0);
+        Object.assign(tally.figures, Object.fromEntries(lost));
+        return tally;
+      },
+      ["--lease-ttl", "30s"],
+    ),
+};
+
+const repeatedRequests: Row = {
+  id: "R16s",
+  fault: `${calls.join(" and ")} of a program on the TypeScript SDK are sent up to ${copiesMax} times more, up to ${spreadMs / 1_000} s late`,
+  trials: 2_000,
+  run: (trials) =>
+    withRig(
+      async (rig) => {
+        const tally = new Tally();
+        prepareSdks();
+        await rig.serve();
+        const repeated = new Map<string, number>();
+        const total = () => [...repeated.values()].reduce((sum, count) => sum + count, 0);
+        const program = await MessageProxy.start(rig.url, {
+          sendings(path) {
+            if (!calls.includes(methodOf(path))) return [];
+            const copies = Math.floor(Math.random() * (copiesMax + 1));
+            // The own one comes behind a copy now and then, but soon enough that the program gets on.
+            const late = Array.from({ length: copies }, () => Math.random() * spreadMs);
+            return [(Math.random() * spreadMs) / 8, ...late];
+          },
+          copyAnswered: (path) => repeated.set(methodOf(path), (repeated.get(methodOf(path)) ?? 0) + 1),
+        });
+        const over = () => total() >= trials;
+        await carryOn({ rig, tally, programUrl: program.url, workerUrl: () => rig.url, over }, trials * 100 + 120_000);
+        await until(() => program.copiesOpen === 0, "the last copy is answered");
+        program.close();
+        tally.violations.push(...(await once(rig, Number(tally.figures.runs))));
+        await readFile(rig, tally);
+        tally.trials = trials;
+        tally.fired = Math.min(trials, total());
+        Object.assign(tally.figures, Object.fromEntries(repeated));
+        return tally;
+      },
+      ["--lease-ttl", "30s"],
+    ),
+};
+
+export const sdkReplyRows: readonly Row[] = [lostAnswers, repeatedRequests];
