@@ -1,6 +1,7 @@
 import { EngineError, type Refusal, refuse, shuttingDown } from "../core/errors.ts";
 import type { Batch, CommitOutcome, Store } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
+import { createMailbox, type Waiting } from "./mailbox.ts";
 import type { Log } from "./telemetry.ts";
 
 // The writer: one loop, many callers. Work gathers in a bounded mailbox; the loop decides it in order against decided
@@ -14,11 +15,7 @@ import type { Log } from "./telemetry.ts";
 // decided again, one piece in a commit, and the one that fails again is refused alone.
 
 /** A piece of work: decides and records. It may run again after a failed commit; it must record after deciding. */
-export interface Work {
-  /** Payload that it carries; absent when it carries none worth counting. */
-  readonly bytes?: number;
-  /** Commands that it stands for, when that is not one. */
-  readonly commands?: number;
+export interface Work extends Waiting {
   run(transaction: Transaction): void;
   /** Nothing of it is applied. */
   refuse(refusal: Refusal): void;
@@ -90,10 +87,7 @@ export function createWriter(options: {
   };
 }): Writer {
   const { store, clock, log, hooks, limits } = options;
-  let mailbox: Work[] = [];
-  let mailboxFrom = 0;
-  let mailboxBytes = 0;
-  let mailboxCommands = 0;
+  const mailbox = createMailbox<Work>(limits);
   let state: Writer["state"] = "open";
   let durableCommitNo = store.readMeta().commitNo;
   let open = newBatch(durableCommitNo + 1);
@@ -159,18 +153,13 @@ export function createWriter(options: {
   function drain(): void {
     if (state === "stopped") return;
     let untilHeadStart = headStartCommands();
-    while (mailboxFrom < mailbox.length && hasRoom()) {
-      const work = mailbox[mailboxFrom++] as Work;
-      tally(work, -1);
+    while (mailbox.length > 0 && hasRoom()) {
+      const work = mailbox.shift() as Work;
       decide(work);
       untilHeadStart -= work.commands ?? 1;
       if (untilHeadStart > 0 || inFlight !== undefined) continue;
       untilHeadStart = Number.POSITIVE_INFINITY;
       flush();
-    }
-    if (mailboxFrom === mailbox.length) {
-      mailbox = [];
-      mailboxFrom = 0;
     }
     if (alone === 0 && hasRoom() && state === "open" && hooks.gather(open)) schedule();
     if (inFlight === undefined) flush();
@@ -182,8 +171,8 @@ export function createWriter(options: {
    */
   function headStartCommands(): number {
     if (inFlight !== undefined || alone > 0 || open.alone || slowDisk) return Number.POSITIVE_INFINITY;
-    if (mailboxCommands < 2 * limits.headStartCommandsMin) return Number.POSITIVE_INFINITY;
-    return Math.floor(mailboxCommands / 2);
+    if (mailbox.commands < 2 * limits.headStartCommandsMin) return Number.POSITIVE_INFINITY;
+    return Math.floor(mailbox.commands / 2);
   }
 
   function decide(work: Work): void {
@@ -220,9 +209,9 @@ export function createWriter(options: {
       if (batch === undefined) break;
       if (writes(batch)) return commit(batch);
       runCallbacks(batch);
-      if (mailboxFrom < mailbox.length) return schedule();
+      if (mailbox.length > 0) return schedule();
     }
-    if (mailboxFrom < mailbox.length) schedule();
+    if (mailbox.length > 0) schedule();
     else settleIdlers();
   }
 
@@ -268,7 +257,7 @@ export function createWriter(options: {
       case "full": {
         log.warn({ message: outcome.message }, "the disk is full: refusing writes, serving reads");
         state = "full";
-        const refused = [...discard([batch, open]), ...takeMailbox()];
+        const refused = [...discard([batch, open]), ...mailbox.takeAll()];
         // The refused are told when memory is right again: what they leave behind is judged against the file.
         hooks.rebuild();
         for (const work of refused) work.refuse(diskFull());
@@ -297,27 +286,12 @@ export function createWriter(options: {
     alone = 0;
     return batches.flatMap((batch) => batch.works);
   }
-  /** A work comes into the mailbox (1) or leaves it (-1). */
-  function tally(work: Work, sign: 1 | -1): void {
-    mailboxBytes += sign * (work.bytes ?? 0);
-    mailboxCommands += sign * (work.commands ?? 1);
-  }
-  function takeMailbox(): Work[] {
-    const rest = mailbox.slice(mailboxFrom);
-    mailbox = [];
-    mailboxFrom = 0;
-    mailboxBytes = 0;
-    mailboxCommands = 0;
-    return rest;
-  }
   function decideAgainAlone(batch: OpenBatch, message: string): void {
     log.error({ message, works: batch.works.length }, "a constraint of the file refused a commit");
     if (batch.works.length === 0) return stopFatally(`the server's own work broke a constraint: ${message}`);
     const stillAlone = alone;
     const works = discard(batch.alone ? [open] : [batch, open]);
-    const rest = takeMailbox();
-    mailbox = [...works, ...rest];
-    for (const work of mailbox) tally(work, 1);
+    mailbox.putBack([...works, ...mailbox.takeAll()]);
     alone = works.length + stillAlone;
     hooks.rebuild();
     if (batch.alone) {
@@ -333,7 +307,7 @@ export function createWriter(options: {
   function stopFatally(message: string): void {
     if (state === "stopped") return;
     state = "stopped";
-    const refused = [...open.works, ...takeMailbox()];
+    const refused = [...open.works, ...mailbox.takeAll()];
     hooks.fatal(message);
     for (const work of refused) work.refuse(shuttingDown());
     inFlight = undefined;
@@ -359,7 +333,7 @@ export function createWriter(options: {
   }
 
   function settleIdlers(): void {
-    if (idlers.length === 0 || inFlight !== undefined || mailboxFrom < mailbox.length) return;
+    if (idlers.length === 0 || inFlight !== undefined || mailbox.length > 0) return;
     const settled = idlers;
     idlers = [];
     for (const settle of settled) settle();
@@ -368,18 +342,8 @@ export function createWriter(options: {
   return {
     submit(work) {
       if (state === "stopped") return work.refuse(shuttingDown());
-      if (mailbox.length - mailboxFrom >= limits.mailboxLengthMax) {
-        work.refuse(refuse("BUSY", `${limits.mailboxLengthMax} commands are waiting`, { retryAfterMs: 100 }));
-        return;
-      }
-      const bytes = work.bytes ?? 0;
-      // One that is larger than all of the room waits alone.
-      if (bytes > 0 && mailboxBytes > 0 && mailboxBytes + bytes > limits.mailboxBytesMax) {
-        const text = `${mailboxBytes} bytes of commands are waiting, the limit is ${limits.mailboxBytesMax}`;
-        work.refuse(refuse("BUSY", text, { retryAfterMs: 100 }));
-        return;
-      }
-      tally(work, 1);
+      const busy = mailbox.refusalOf(work);
+      if (busy !== undefined) return work.refuse(busy);
       mailbox.push(work);
       schedule();
     },
@@ -391,14 +355,14 @@ export function createWriter(options: {
       return durableCommitNo;
     },
     idle() {
-      if (inFlight === undefined && mailboxFrom === mailbox.length && !scheduled) return Promise.resolve();
+      if (inFlight === undefined && mailbox.length === 0 && !scheduled) return Promise.resolve();
       return new Promise((resolve) => idlers.push(resolve));
     },
     stop() {
       state = "stopped";
     },
     get waiting() {
-      return mailbox.length - mailboxFrom + open.works.length + (inFlight?.works.length ?? 0);
+      return mailbox.length + open.works.length + (inFlight?.works.length ?? 0);
     },
   };
 }
