@@ -7,7 +7,7 @@ import { addImportCommand } from "./import-command.ts";
 import { printNote } from "./output.ts";
 import { addRunCommands } from "./run-commands.ts";
 import { withTwoDashes } from "./seed-flags.ts";
-import { addServeCommands } from "./serve.ts";
+import { addServeCommands } from "./serve-commands.ts";
 import { version } from "../version.ts";
 
 /** All commands with their arguments and options. */

@@ -1,11 +1,9 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { backupFile } from "../store/sqlite/backup.ts";
-import { verifyFile } from "../store/sqlite/verify.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
 import { printLine, printNote } from "./output.ts";
 
-/** Commands that read the file itself, also while a server holds it. */
+/** Commands that read the file itself, also while a server holds it. Only they load SQLite. */
 export function addFileCommands(program: Command): void {
   program
     .command("backup <target>")
@@ -14,6 +12,7 @@ export function addFileCommands(program: Command): void {
     .action(async (target: string, { db }: { db: string }) => {
       mustExist(db);
       if (target === "") throw new ExitError(exitCodes.usage, "the target has no name");
+      const { backupFile } = await import("../store/sqlite/backup.ts");
       await backupFile(db, target);
       printLine(`${db} was copied to ${target}`);
     });
@@ -23,6 +22,7 @@ export function addFileCommands(program: Command): void {
     .option("--db <file>", "the SQLite file", "everstep.db")
     .action(async ({ db }: { db: string }) => {
       mustExist(db);
+      const { verifyFile } = await import("../store/sqlite/verify.ts");
       const result = await verifyFile(db, {
         onProblem: ({ runNo, runId, seq, message }) => {
           const name = runId === "" ? `number ${runNo}` : runId;

@@ -1,16 +1,13 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Command, Option } from "commander";
 import { pino } from "pino";
 import { createEngine, createServer } from "../index.ts";
-import { leaseTtlMsDefault, leaseTtlMsMax, leaseTtlMsMin, payloadBytesMax } from "../limits.ts";
-import { parseDuration, parseInteger, parseListen } from "./duration.ts";
+import { leaseTtlMsMax, leaseTtlMsMin, payloadBytesMax } from "../limits.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
 import { tuneHeap } from "./heap.ts";
 import { printLine, printNote } from "./output.ts";
-import { addSeedFlags, applySeedFlags } from "./seed-flags.ts";
 
-interface ServeOptions {
+export interface ServeOptions {
   listen: { host: string; port: number };
   db: string;
   leaseTtl: number;
@@ -25,44 +22,8 @@ interface ServeOptions {
   logLevel: string;
 }
 
-export function addServeCommands(program: Command): void {
-  addOptions(program.command("serve"), "everstep.db").description("serve one SQLite file").action(serve);
-  addOptions(program.command("dev"), "./.everstep/everstep.db")
-    .description("serve on loopback for development; data is kept in ./.everstep/")
-    .action((options: ServeOptions, command: Command) => serve(options, command, true));
-}
-
-function addOptions(command: Command, db: string): Command {
-  return addSeedFlags(command)
-    .option(
-      "--listen <host:port>",
-      "address to listen on; port 0 picks one",
-      parseListen,
-      parseListen("127.0.0.1:7420"),
-    )
-    .option("--db <file>", "the SQLite file, or :memory:", db)
-    .option("--lease-ttl <duration>", "life of a lease without renewal", parseDuration, leaseTtlMsDefault)
-    .option("--payload-max <bytes>", "largest payload", parseInteger, payloadBytesMax)
-    .addOption(new Option("--api-key <key>", "key that every call must show").env("EVERSTEP_API_KEY"))
-    .option("--tls-cert <file>", "certificate chain, PEM")
-    .option("--tls-key <file>", "private key, PEM")
-    .option("--insecure-listen", "listen beyond loopback without an API key")
-    .option("--reset-clock", "take the wall clock although the file's newest instant is ahead of it")
-    .option("--accept-damaged-log", "keep what SQLite recovers from a damaged log; the files are copied aside first")
-    .addOption(
-      new Option("--durability <mode>", "relaxed may lose the last second at a power cut")
-        .choices(["full", "relaxed"])
-        .default("full"),
-    )
-    .addOption(
-      new Option("--log-level <level>", "least that is logged")
-        .choices(["debug", "info", "warn", "error"])
-        .default("info"),
-    );
-}
-
-async function serve(given: ServeOptions, command: Command, dev = false): Promise<void> {
-  const options = applySeedFlags(given, command);
+/** Serves until a signal ends the process. */
+export async function serve(options: ServeOptions, dev: boolean): Promise<void> {
   if (options.leaseTtl < leaseTtlMsMin || options.leaseTtl > leaseTtlMsMax) {
     throw new ExitError(exitCodes.usage, `--lease-ttl must lie between ${leaseTtlMsMin} and ${leaseTtlMsMax} ms`);
   }
