@@ -157,9 +157,11 @@ export function addTimer(kernel: Kernel, ref: RunRef, firesAtMs: number): Promis
 export function takeSignal(kernel: Kernel, ref: RunRef): Promise<SignalInfo | undefined> {
   return submit(kernel, (transaction) => {
     const entry = existingRun(kernel, ref);
-    if (entry.state.signals.length === 0 && isOpen(entry.state)) return undefined;
-    const accepted = apply(kernel, transaction, entry, { type: "TakeSignal" });
-    const received = readEvent(kernel.store, entry, signalSeqOf(accepted));
+    const [oldest] = entry.state.signals;
+    if (oldest === undefined && isOpen(entry.state)) return undefined;
+    // Read first: one that cannot be read must not be taken.
+    const received = oldest && readEvent(kernel.store, entry, oldest.seq);
+    apply(kernel, transaction, entry, { type: "TakeSignal" });
     if (received?.type !== "SignalReceived") throw new Error("a taken signal is not in the history");
     const { seq, payload, atMs, detail } = received;
     return { seq, name: detail.name, payload, receivedAtMs: atMs, consumedBy: "", open: false };

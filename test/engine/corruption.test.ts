@@ -90,6 +90,23 @@ test("a change that repeats an earlier one of its op is told the result: nothing
   await rig.engine.stop();
 });
 
+test("a signal that cannot be read is not taken", async () => {
+  const rig = new EngineRig({ store: await file.open() });
+  await rig.started({ runId: "bad" });
+  await signal(rig, "bad");
+  const history = () => {
+    let seqs: unknown[] = [];
+    file.tamper((database) => {
+      seqs = database.prepare("SELECT seq FROM events ORDER BY seq").pluck().all();
+    });
+    return seqs;
+  };
+  file.tamper((database) => void database.prepare(`UPDATE events SET payload = '"#"' WHERE seq = 2`).run());
+  await expect(rig.engine.takeSignal({ namespace: "default", runId: "bad" })).rejects.toMatchObject(corrupt);
+  await rig.engine.stop();
+  expect(history()).toEqual([1, 2]);
+});
+
 test("under a lease the worker is told, its lease is revoked, and its room is for others", async () => {
   const rig = await openRig();
   await rig.started({ runId: "bad" });

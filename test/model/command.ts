@@ -19,6 +19,15 @@ export type Command =
       readonly requestId: string;
     }
   | { readonly type: "signal"; readonly run: number; readonly name: string; readonly requestId: string }
+  | {
+      readonly type: "signalWithStart";
+      readonly run: number;
+      readonly key: number;
+      readonly name: string;
+      readonly requestId: string;
+    }
+  | { readonly type: "takeSignal"; readonly run: number }
+  | { readonly type: "addTimer"; readonly run: number; readonly delayMs: number }
   | { readonly type: "cancel" | "pause"; readonly run: number; readonly graceMs: number }
   | { readonly type: "terminate"; readonly run: number }
   | { readonly type: "resume"; readonly run: number; readonly resolution: "none" | "repeat" | "complete" | "fail" }
@@ -118,6 +127,22 @@ export const change: fc.Arbitrary<Change> = fc.oneof(
       noticesSeen: fc.constantFrom(0, 100),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("BackOff" as const),
+      stepKey,
+      retryCount: small,
+      retriesMax: small,
+      policy: fc.record({
+        backoff: fc.constantFrom("fixed" as const, "linear" as const, "exponential" as const),
+        initialDelayMs: fc.constantFrom(0, 500, 20_000),
+        maxDelayMs: fc.constant(60_000),
+        factor: fc.constant(2),
+        jitter: fc.constant(0),
+      }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("CompleteRun" as const), output }) },
   {
     weight: 1,
@@ -151,6 +176,25 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({ type: fc.constant("signal" as const), run: small, name: signalName, requestId }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("signalWithStart" as const),
+      run: fc.integer({ min: 0, max: 7 }),
+      key: fc.constantFrom(0, 0, 1, 2),
+      name: signalName,
+      requestId,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("takeSignal" as const), run: small }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("addTimer" as const),
+      run: small,
+      delayMs: fc.constantFrom(-1_000, 0, 1_000, 60_000),
+    }),
   },
   {
     weight: 3,

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { setImmediate as immediate } from "node:timers/promises";
 import { EngineError } from "../../src/core/errors.ts";
+import type { StartRequest } from "../../src/engine/api.ts";
 import type { LeaseHandle } from "../../src/engine/frames.ts";
 import type { Random } from "../../src/engine/random.ts";
 import { silentLog } from "../../src/engine/telemetry.ts";
@@ -183,18 +184,24 @@ export class World {
         this.runIds.add(ref.runId);
         return engine.startRuns([
           {
-            namespace,
-            runId: ref.runId,
+            ...this.request(ref.runId, command),
             workflow: workflows[command.workflow] as string,
             queue: queues[command.queue] as string,
-            runKey: command.key === 0 ? "" : `k${command.key}`,
             priority: command.priority,
-            input: json(command.run),
             startDelayMs: command.startDelayMs,
             runTimeoutMs: command.runTimeoutMs,
-            requestId: command.requestId,
           },
         ]);
+      case "signalWithStart": {
+        this.runIds.add(ref.runId);
+        const signal = { name: command.name, payload: json("s"), requestId: command.requestId };
+        const { run, ...told } = await engine.signalWithStartRun(this.request(ref.runId, command), signal);
+        return { ...told, runId: run.runId };
+      }
+      case "takeSignal":
+        return engine.takeSignal(ref);
+      case "addTimer":
+        return engine.addTimer(ref, engine.nowMs() + command.delayMs);
       case "signal":
         return engine.signalRun(ref, { name: command.name, payload: json("s"), requestId: command.requestId });
       case "cancel":
@@ -288,6 +295,24 @@ export class World {
       case "goodbye":
         this.workers[command.worker]?.handle.goodbye();
     }
+  }
+
+  private request(
+    runId: string,
+    { run, key, requestId }: { run: number; key: number; requestId: string },
+  ): StartRequest {
+    return {
+      namespace: this.namespace,
+      runId,
+      workflow: "order",
+      queue: "default",
+      runKey: key === 0 ? "" : `k${key}`,
+      priority: 5,
+      input: json(run),
+      startDelayMs: 0,
+      runTimeoutMs: 0,
+      requestId,
+    };
   }
 
   /** The newest leases come first; the number reaches back to those that are over. */
