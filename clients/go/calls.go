@@ -33,10 +33,14 @@ func (e *CallRefusedError) Unwrap() error { return e.cause }
 
 // callWithRetry tries again while the server cannot be reached: every call of the client is idempotent.
 func callWithRetry[Response any](ctx context.Context, c *Client, call func() (Response, error)) (Response, error) {
-	for attempt := 1; ; attempt++ {
+	var end time.Time
+	for failures := 1; ; failures++ {
 		response, err := call()
 		if err == nil {
 			return response, nil
+		}
+		if failures == 1 {
+			end = time.Now().Add(callPatience)
 		}
 		// The deadline goes with the call: the server may say a moment earlier that it is over.
 		if _, set := ctx.Deadline(); set && status.Code(err) == codes.DeadlineExceeded && errorInfo(err) == nil {
@@ -45,10 +49,10 @@ func callWithRetry[Response any](ctx context.Context, c *Client, call func() (Re
 		if ctx.Err() != nil {
 			return response, context.Cause(ctx)
 		}
-		if attempt >= callAttemptsMax || !mayRepeat(err) {
+		if !time.Now().Before(end) || !mayRepeat(err) {
 			return response, callError(err)
 		}
-		if err := c.pauseBeforeRepeat(ctx, err, attempt); err != nil {
+		if err := c.pauseBeforeRepeat(ctx, err, failures); err != nil {
 			return response, err
 		}
 	}

@@ -54,9 +54,9 @@ const (
 	inboxLength = 1_024
 	// turnMessagesMax messages are worked off before frames are built.
 	turnMessagesMax = 1_024
-	// callAttemptsMax: calls of the client are tried this often when the server cannot be reached: with the pauses between
-	// some 7 s, which a restart does not take.
-	callAttemptsMax = 12
+	// callPatience: for so long from its first failure a call is tried again when the server cannot be reached. A restart
+	// under load takes up to 4 s.
+	callPatience = 10 * time.Second
 	// capacityDefault is how many leases a worker holds at the same time, as on the server.
 	capacityDefault = 10
 	capacityMax     = 100_000

@@ -18,8 +18,8 @@ import (
 	"github.com/everstep/everstep/clients/go/internal/servertest"
 )
 
-// manyPauses is more than another call would make before it gives up.
-const manyPauses = callAttemptsMax + 4
+// manyPauses is more than another call would make before it gives up, when chance makes them as long as it may.
+const manyPauses = 16
 
 func TestResultAndWatchGoOnWhenTheServerIsKilledOrStoppedAndComesBack(t *testing.T) {
 	for name, end := range map[string]func(*servertest.Server){
@@ -166,6 +166,34 @@ func TestWhatTheServerRefusesEndsAWaitAtOnce(t *testing.T) {
 		if _, err := clientOf(runs).Wait(t.Context(), "r"); err == nil || runs.calls != 1 {
 			t.Errorf("%v: %v after %d calls", code, err, runs.calls)
 		}
+	}
+}
+
+// Chance makes the pauses as short as they may be, or as long.
+func TestACallIsTriedAgainForTenSecondsHoweverLongItsPausesAre(t *testing.T) {
+	for _, drawn := range []float64{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			client := clientOf(&brokenRuns{})
+			client.random = func() float64 { return drawn }
+			tryFor := func(away time.Duration) error {
+				began := time.Now()
+				_, err := callWithRetry(t.Context(), client, func() (string, error) {
+					if time.Since(began) < away {
+						return "", status.Error(codes.Unavailable, "refused")
+					}
+					return "answer", nil
+				})
+				return err
+			}
+			if err := tryFor(9900 * time.Millisecond); err != nil {
+				t.Errorf("%v: %v", drawn, err)
+			}
+			began := time.Now()
+			err := tryFor(time.Hour)
+			if took := time.Since(began); ReasonOf(err) != "UNAVAILABLE" || took < callPatience || took > callPatience+3*time.Second {
+				t.Errorf("%v: %v after %v", drawn, err, took)
+			}
+		})
 	}
 }
 

@@ -28,21 +28,23 @@ export const sdks: readonly Sdk[] = [
   ...(hasPython() ? (["python"] as const) : []),
 ];
 
-let goWorker: string | undefined;
-/** Builds the worker of the Go SDK, once. */
-export function goWorkerPath(): string {
-  if (goWorker === undefined) {
-    goWorker = join(root, ".cache", "tortureworker");
-    execFileSync("go", ["build", "-o", goWorker, "./internal/tortureworker"], { cwd: join(root, "clients/go") });
+const goPrograms = new Map<string, string>();
+/** Builds a program of the Go SDK's proofs, once. */
+export function goProgramPath(name: "tortureworker" | "tortureprogram"): string {
+  let path = goPrograms.get(name);
+  if (path === undefined) {
+    path = join(root, ".cache", name);
+    execFileSync("go", ["build", "-o", path, `./internal/${name}`], { cwd: join(root, "clients/go") });
+    goPrograms.set(name, path);
   }
-  return goWorker;
+  return path;
 }
 function sdkCommand(sdk: Sdk): string[] {
   switch (sdk) {
     case "typescript":
       return [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
     case "go":
-      return [goWorkerPath()];
+      return [goProgramPath("tortureworker")];
     case "python":
       return [pythonEnvironment(root), join(import.meta.dirname, "sdk_worker.py")];
   }
@@ -50,6 +52,7 @@ function sdkCommand(sdk: Sdk): string[] {
 /** Builds what the workers need. This process stands still meanwhile: call it before anything waits. */
 export function prepareSdks(): void {
   for (const sdk of sdks) sdkCommand(sdk);
+  if (sdks.includes("go")) goProgramPath("tortureprogram");
 }
 
 export interface Checked {
@@ -152,6 +155,14 @@ export class Rig {
     const { address = this.url, queue = "sdk", killPoint = "" } = options;
     const args = [...first, address, queue, this.sink, identity, killPoint];
     return this.keep(spawn(command as string, args, { stdio: ["ignore", "ignore", "ignore"] }));
+  }
+  /** A process of the client of an SDK: see sdk-program.ts. */
+  sdkProgram(sdk: "go" | "python", args: readonly string[]): ChildProcess {
+    const [command, ...first] =
+      sdk === "go"
+        ? [goProgramPath("tortureprogram")]
+        : [pythonEnvironment(root), join(import.meta.dirname, "sdk_program.py")];
+    return this.keep(spawn(command as string, [...first, ...args], { stdio: ["ignore", "pipe", "inherit"] }));
   }
   keep(child: ChildProcess): ChildProcess {
     this.#children.push(child);

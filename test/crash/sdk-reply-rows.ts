@@ -1,13 +1,13 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { SessionResponseSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { MessageProxy, type PassingMessage } from "../support/message-proxy.ts";
-import { lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
+import { lostLeases, prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
-import { SdkLoad } from "./sdk-load.ts";
+import { startProgram } from "./sdk-program.ts";
 import { ask, listedRuns } from "./served-truth.ts";
 
-// R15s, R16s: what R15 and R16 do to single calls, done to SDKs: to the streams of their workers and to the calls of a
-// program, which starts runs and signals them. A worker's stream is in order, so nothing of it overtakes or repeats
+// R15s, R16s: what R15 and R16 do to single calls, done to SDKs: to the streams of their workers and to the calls of
+// programs, which start runs and signal them. A worker's stream is in order, so nothing of it overtakes or repeats
 // itself but what its SDK says again behind a loss.
 
 const calls = ["StartRun", "SignalRun"];
@@ -45,9 +45,10 @@ const neverAccepted = ["UNACCEPTED", "UNDELIVERED"];
 interface Disturbed {
   readonly rig: Rig;
   readonly tally: Tally;
-  /** Carries the calls of a program whose runs the workers behind `workersUrl` do. */
-  readonly programUrl: string;
-  workerUrl(sdk: string): string;
+  /** Where the SDK's program connects. */
+  programUrl(sdk: Sdk): string;
+  /** Where its workers do, who carry the program's runs. */
+  workerUrl(sdk: Sdk): string;
   over(): boolean;
 }
 
@@ -56,13 +57,18 @@ async function carryOn({ rig, tally, programUrl, workerUrl, over }: Disturbed, t
   for (const sdk of sdks) {
     for (let n = 0; n < workersOfEach; n++) rig.sdkWorker(sdk, `${sdk}-${n}`, { address: workerUrl(sdk), queue: sdk });
   }
-  const loads = sdks.map((sdk) => new SdkLoad(programUrl, { lanes: lanesOfEach, queue: sdk, signal: true }));
+  const programs = sdks.map((sdk) =>
+    startProgram(rig, sdk, { address: programUrl(sdk), queue: sdk, lanes: lanesOfEach }),
+  );
   await until(over, "the fault has happened often enough", timeoutMs).catch((error: Error) =>
     tally.violations.push(error.message),
   );
-  for (const load of loads) await load.stop();
-  tally.violations.push(...loads.flatMap(({ errors }) => errors).map((error) => `the program was told: ${error}`));
-  const finished = loads.reduce((sum, load) => sum + load.finished, 0);
+  let finished = 0;
+  for (const program of programs) {
+    await program.stop();
+    finished += program.finished;
+    tally.violations.push(...program.errors.map((error) => `the program on ${program.sdk} was told: ${error}`));
+  }
   tally.figures.runs = finished;
   tally.violations.push(...(await once(rig, finished)));
 }
@@ -81,7 +87,7 @@ async function readFile(rig: Rig, tally: Tally): Promise<void> {
 
 const lostAnswers: Row = {
   id: "R15s",
-  fault: `the answer to an SDK is lost after the commit, and its connection: results on the stream of a worker (${sdks.join(", ")}), answers to ${calls.join(" and ")}`,
+  fault: `the answer to an SDK is lost after the commit, and its connection: results on the stream of a worker, answers to ${calls.join(" and ")} (${sdks.join(", ")})`,
   trials: 500,
   run: (trials) =>
     withRig(
@@ -89,34 +95,38 @@ const lostAnswers: Row = {
         const tally = new Tally();
         prepareSdks();
         await rig.serve();
-        const kinds = [...calls, ...sdks.map((sdk) => `results of a ${sdk} worker`)];
+        const kinds = sdks.flatMap((sdk) => [
+          ...calls.map((call) => `${call} by ${sdk}`),
+          `results of a ${sdk} worker`,
+        ]);
         const lost = new Map(kinds.map((kind) => [kind, 0]));
         const seen = new Map<string, number>();
         const fate = (kind: string) => {
-          seen.set(kind, (seen.get(kind) ?? 0) + 1);
+          const count = (seen.get(kind) ?? 0) + 1;
+          seen.set(kind, count);
           const before = lost.get(kind);
-          if (before === undefined || before >= trials || seen.get(kind)! % loseEvery > 0) return "pass";
+          if (before === undefined || before >= trials || count % loseEvery > 0) return "pass";
           lost.set(kind, before + 1);
           return "lose";
         };
-        const program = await MessageProxy.start(rig.url, {
-          fateOf: ({ from, path }) => (from === "server" ? fate(methodOf(path)) : "pass"),
-        });
-        const workers = new Map<string, MessageProxy>();
+        const proxies = new Map<string, MessageProxy>();
         for (const sdk of sdks) {
-          const fateOf = (message: PassingMessage) =>
+          const ofProgram = ({ from, path }: PassingMessage) =>
+            from === "server" ? fate(`${methodOf(path)} by ${sdk}`) : "pass";
+          const ofWorker = (message: PassingMessage) =>
             tellsResults(message) ? fate(`results of a ${sdk} worker`) : "pass";
-          workers.set(sdk, await MessageProxy.start(rig.url, { fateOf }));
+          proxies.set(`program ${sdk}`, await MessageProxy.start(rig.url, { fateOf: ofProgram }));
+          proxies.set(`worker ${sdk}`, await MessageProxy.start(rig.url, { fateOf: ofWorker }));
         }
         const disturbed: Disturbed = {
           rig,
           tally,
-          programUrl: program.url,
-          workerUrl: (sdk) => workers.get(sdk)?.url ?? "",
+          programUrl: (sdk) => proxies.get(`program ${sdk}`)?.url ?? "",
+          workerUrl: (sdk) => proxies.get(`worker ${sdk}`)?.url ?? "",
           over: () => [...lost.values()].every((count) => count >= trials),
         };
         await carryOn(disturbed, Math.max(120_000, trials * 2_000));
-        for (const proxy of [program, ...workers.values()]) proxy.close();
+        for (const proxy of proxies.values()) proxy.close();
         await readFile(rig, tally);
         tally.trials = kinds.length * trials;
         tally.fired = [...lost.values()].reduce((sum, count) => sum + count, 0);
@@ -127,9 +137,17 @@ const lostAnswers: Row = {
     ),
 };
 
+/** When a request and its copies are sent. */
+function sendings(path: string): readonly number[] {
+  if (!calls.includes(methodOf(path))) return [];
+  const copies = Math.floor(Math.random() * (copiesMax + 1));
+  // The own one comes behind a copy now and then, but soon enough that the program gets on.
+  return [(Math.random() * spreadMs) / 8, ...Array.from({ length: copies }, () => Math.random() * spreadMs)];
+}
+
 const repeatedRequests: Row = {
   id: "R16s",
-  fault: `${calls.join(" and ")} of a program on the TypeScript SDK are sent up to ${copiesMax} times more, up to ${spreadMs / 1_000} s late`,
+  fault: `${calls.join(" and ")} of a program (${sdks.join(", ")}) are sent up to ${copiesMax} times more, up to ${spreadMs / 1_000} s late`,
   trials: 2_000,
   run: (trials) =>
     withRig(
@@ -139,20 +157,27 @@ const repeatedRequests: Row = {
         await rig.serve();
         const repeated = new Map<string, number>();
         const total = () => [...repeated.values()].reduce((sum, count) => sum + count, 0);
-        const program = await MessageProxy.start(rig.url, {
-          sendings(path) {
-            if (!calls.includes(methodOf(path))) return [];
-            const copies = Math.floor(Math.random() * (copiesMax + 1));
-            // The own one comes behind a copy now and then, but soon enough that the program gets on.
-            const late = Array.from({ length: copies }, () => Math.random() * spreadMs);
-            return [(Math.random() * spreadMs) / 8, ...late];
-          },
-          copyAnswered: (path) => repeated.set(methodOf(path), (repeated.get(methodOf(path)) ?? 0) + 1),
-        });
-        const over = () => total() >= trials;
-        await carryOn({ rig, tally, programUrl: program.url, workerUrl: () => rig.url, over }, trials * 100 + 120_000);
-        await until(() => program.copiesOpen === 0, "the last copy is answered");
-        program.close();
+        const proxies = new Map<Sdk, MessageProxy>();
+        for (const sdk of sdks) {
+          const copyAnswered = (path: string) => {
+            const kind = `${methodOf(path)} by ${sdk}`;
+            repeated.set(kind, (repeated.get(kind) ?? 0) + 1);
+          };
+          proxies.set(sdk, await MessageProxy.start(rig.url, { sendings, copyAnswered }));
+        }
+        const disturbed: Disturbed = {
+          rig,
+          tally,
+          programUrl: (sdk) => proxies.get(sdk)?.url ?? "",
+          workerUrl: () => rig.url,
+          over: () => total() >= trials,
+        };
+        await carryOn(disturbed, trials * 100 + 120_000);
+        await until(
+          () => [...proxies.values()].every(({ copiesOpen }) => copiesOpen === 0),
+          "the last copy is answered",
+        );
+        for (const proxy of proxies.values()) proxy.close();
         tally.violations.push(...(await once(rig, Number(tally.figures.runs))));
         await readFile(rig, tally);
         tally.trials = trials;

@@ -3,9 +3,9 @@ import { spawn } from "node:child_process";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
-import { allHeld, goWorkerPath, isStopped, lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
+import { allHeld, goProgramPath, isStopped, lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
-import { SdkLoad } from "./sdk-load.ts";
+import { startProgram } from "./sdk-program.ts";
 import { metricsOf, rssKiBOf } from "./server-facts.ts";
 
 // R11, R17, R18: the server itself is stopped, restarted under a thousand workers, and drained.
@@ -82,7 +82,9 @@ const reconnectStorm: Row = {
         const tally = new Tally();
         await rig.serve();
         const env = { ...process.env, TORTURE_WORKERS: String(workersOfStorm) };
-        rig.keep(spawn(goWorkerPath(), [rig.url, "sdk", rig.sink, "storm", ""], { env, stdio: "ignore" }));
+        rig.keep(
+          spawn(goProgramPath("tortureworker"), [rig.url, "sdk", rig.sink, "storm", ""], { env, stdio: "ignore" }),
+        );
         const backMs: number[] = [];
         const startMs: number[] = [];
         let mostPerSecond = 0;
@@ -181,16 +183,19 @@ const lanesOfProgram = 8;
 
 const drainedServer: Row = {
   id: "R18",
-  fault: "SIGTERM of the server under load of a ledger client and of a program on the TypeScript SDK, and a new one",
+  fault: `SIGTERM of the server under load of a ledger client and of programs (${sdks.join(", ")}), and a new one`,
   trials: 50,
   run: (trials) =>
     withRig(async (rig) => {
       const tally = new Tally();
       const drainsMs: number[] = [];
+      const awayMs: number[] = [];
       prepareSdks();
       await rig.serve();
       const ledger = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
-      const load = new SdkLoad(rig.url, { lanes: lanesOfProgram, queue: "sdk" });
+      const programs = sdks.map((sdk) =>
+        startProgram(rig, sdk, { address: rig.url, queue: "sdk", lanes: lanesOfProgram }),
+      );
       for (const sdk of sdks) rig.sdkWorker(sdk, sdk);
       for (let number = 1; number <= trials; number++) {
         await tally.trial(`drain ${number}`, async () => {
@@ -202,28 +207,34 @@ const drainedServer: Row = {
           drainsMs.push(ms);
           const { exitCode, signalCode } = rig.server.child;
           await rig.serve();
+          awayMs.push(performance.now() - begunAtMs);
           await rig.answered();
           // One stop is to be survived, not a server that is away more than it is there.
-          const finished = load.finished + lanesOfProgram;
-          await until(() => load.finished >= finished, "the program on the SDK goes on");
+          const finished = programs.map((program) => program.finished + lanesOfProgram);
+          await until(
+            () => programs.every((program, n) => program.finished >= (finished[n] ?? 0)),
+            "the programs go on",
+          );
           const violations = exitCode === 0 ? [] : [`it ended with ${exitCode ?? signalCode}`];
           if (ms > 10_000) violations.push(`it took ${Math.round(ms)} ms`);
           return { proof: exitCode !== null || signalCode !== null, violations };
         });
       }
       await rig.end(ledger);
-      await load.stop();
+      for (const program of programs) await program.stop();
       await rig.server.signal("SIGTERM");
       tally.violations.push(...(await rig.checkBoth()).problems);
-      tally.violations.push(...load.errors.map((error) => `the program on the SDK was told: ${error}`));
-      if (load.finished === 0) tally.violations.push("the program on the SDK has finished nothing");
+      const errors = programs.flatMap(({ sdk, errors }) => errors.map((error) => `the program on ${sdk}: ${error}`));
+      tally.violations.push(...errors);
+      if (programs.some(({ finished }) => finished === 0)) tally.violations.push("a program has finished nothing");
       const p50Ms = quantile(drainsMs, 0.5);
       // The grace is for calls that have no answer yet: most drains find none, and must not wait for it.
       if (p50Ms > closeGraceMs / 2) tally.violations.push(`half of the drains took ${p50Ms} ms or more`);
-      tally.figures["runs of the program on the SDK"] = load.finished;
-      tally.figures["errors that it was told"] = load.errors.length;
+      tally.figures["runs of the programs"] = programs.map(({ finished }) => finished).join(", ");
+      tally.figures["errors that they were told"] = errors.length;
       tally.figures["drain p50 ms"] = p50Ms;
       tally.figures["drain max ms"] = quantile(drainsMs, 1);
+      tally.figures["until a new server listens p50, max ms"] = `${quantile(awayMs, 0.5)}, ${quantile(awayMs, 1)}`;
       return tally;
     }),
 };

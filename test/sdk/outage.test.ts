@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { afterEach, describe, expect, test } from "vitest";
+import { callWithRetry } from "../../clients/typescript/src/calls.ts";
 import { Client, type ClientOptions } from "../../clients/typescript/src/client.ts";
-import { callAttemptsMax } from "../../clients/typescript/src/limits.ts";
 import { RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { ServerProcess } from "../support/server-process.ts";
@@ -23,8 +23,8 @@ function clientWith(options: ClientOptions): Client {
   return client;
 }
 
-/** More pauses than another call would make before it gives up. */
-const manyPauses = callAttemptsMax + 4;
+/** More pauses than another call would make before it gives up, when chance makes them as long as it may. */
+const manyPauses = 16;
 
 describe("a real server that is killed and comes back on its file", () => {
   test.each(["SIGKILL", "SIGTERM"] as const)("result and watch go on (%s)", async (signal) => {
@@ -56,6 +56,36 @@ describe("a real server that is killed and comes back on its file", () => {
     expect(await result).toMatchObject({ reason: "RUN_TERMINATED" });
     await watched;
     expect(seqs).toEqual([1, 2, 3, 4]);
+  });
+});
+
+describe("a call, while the server cannot be reached", () => {
+  /** Random draws make the pauses as long as they may be, or as short. */
+  test.each([0, 1])("is tried again for ten seconds, however long its pauses are (%i)", async (drawn) => {
+    const clock = new VirtualClock();
+    const ports = { clock, random: () => drawn, closed: () => false };
+    let backAtMs = 9_900;
+    let calls = 0;
+    const call = async () => {
+      calls += 1;
+      if (clock.nowMs() < backAtMs) throw new ConnectError("refused", Code.Unavailable);
+      return "answer";
+    };
+    const outcome = () => callWithRetry(ports, call).catch((error: unknown) => error);
+    const served = outcome();
+    await turns();
+    await clock.advance(12_100);
+    expect(await served).toBe("answer");
+    backAtMs = Number.POSITIVE_INFINITY;
+    calls = 0;
+    const refused = outcome();
+    await turns();
+    await clock.advance(9_900);
+    const early = calls;
+    await clock.advance(2_200);
+    expect(await refused).toMatchObject({ reason: "UNAVAILABLE" });
+    expect(calls).toBeGreaterThan(early);
+    expect(clock.timers).toBe(0);
   });
 });
 
@@ -98,29 +128,24 @@ describe("a server that cannot be reached", () => {
     expect(clock.timers).toBe(0);
   });
 
-  test.each([Code.Unavailable, Code.Canceled, Code.Aborted, Code.Internal, Code.Unknown, Code.DeadlineExceeded])(
-    "code %i without a reason of the server is an outage",
-    async (code) => {
-      let failures = 0;
-      const { client, clock } = rig(() => {
-        if (++failures <= manyPauses) failing(code)();
-        return { run: { runId: "r", status: RunStatus.TERMINATED } };
-      });
-      const result = client.result("r").catch((error: unknown) => error);
-      await turns();
-      await clock.advance(60_000);
-      expect(await result).toMatchObject({ reason: "RUN_TERMINATED" });
-    },
-  );
+  const unsaid = [Code.Unavailable, Code.Canceled, Code.Aborted, Code.Internal, Code.Unknown, Code.DeadlineExceeded];
+  test.each([...unsaid, Code.InvalidArgument])("code %i without a reason of the server is an outage", async (code) => {
+    let failures = 0;
+    const { client, clock } = rig(() => {
+      if (++failures <= manyPauses) failing(code)();
+      return { run: { runId: "r", status: RunStatus.TERMINATED } };
+    });
+    const result = client.result("r").catch((error: unknown) => error);
+    await turns();
+    await clock.advance(60_000);
+    expect(await result).toMatchObject({ reason: "RUN_TERMINATED" });
+  });
 
-  test.each([Code.NotFound, Code.PermissionDenied, Code.Unauthenticated, Code.InvalidArgument])(
-    "code %i is thrown at once",
-    async (code) => {
-      const { client, calls } = rig(failing(code));
-      await expect(client.result("r")).rejects.toBeInstanceOf(Error);
-      expect(calls()).toBe(1);
-    },
-  );
+  test.each([Code.NotFound, Code.PermissionDenied, Code.Unauthenticated])("code %i is thrown at once", async (code) => {
+    const { client, calls } = rig(failing(code));
+    await expect(client.result("r")).rejects.toBeInstanceOf(Error);
+    expect(calls()).toBe(1);
+  });
 
   test("a client that is closed ends its waits", async () => {
     const { client, clock } = rig(failing(Code.Unavailable));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import grpc
@@ -16,8 +17,8 @@ from everstep._gen.run_pb2 import RUN_STATUS_TERMINATED, Run
 from everstep._gen.run_service_pb2 import WaitRunResponse
 from tests.server_process import ServerProcess
 
-# More than another call would make before it gives up.
-MANY_PAUSES = limits.CALL_ATTEMPTS_MAX + 4
+# More than another call would make before it gives up, when chance makes them as long as it may.
+MANY_PAUSES = 16
 
 
 class Pauses:
@@ -84,6 +85,25 @@ async def test_close_ends_calls_on_their_way_and_leaves_nothing_behind(server: S
             await wait
         assert refused.value.reason == "UNAVAILABLE"
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("everstep-io")] == []
+
+
+async def test_a_call_is_tried_again_for_its_time_however_short_its_pauses_are(
+    own_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = Pauses(monkeypatch)
+    own_server.stop()
+    async with Client(own_server.url) as client:
+        start = asyncio.create_task(client.start("nobody-works-on-it"))
+        await pauses.come(MANY_PAUSES)
+        await asyncio.to_thread(own_server.restart)
+        assert (await start).run_id != ""
+        monkeypatch.setattr(limits, "CALL_PATIENCE", 0.5)
+        own_server.stop()
+        began = time.monotonic()
+        with pytest.raises(CallRefusedError) as refused:
+            await client.start("nobody-works-on-it")
+        assert refused.value.reason == "UNAVAILABLE"
+        assert time.monotonic() - began >= limits.CALL_PATIENCE
 
 
 def waiting_client(monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode, failures: int) -> tuple[Client, list[float]]:

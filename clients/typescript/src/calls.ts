@@ -4,7 +4,7 @@ import { ErrorInfoSchema } from "../../../gen/ts/google/rpc/error_details_pb.ts"
 import { callBackoff, fullJitterMs } from "./backoff.ts";
 import { pause } from "./pause.ts";
 import { EverstepError } from "./errors.ts";
-import { callAttemptsMax } from "./limits.ts";
+import { callPatienceMs } from "./limits.ts";
 import type { Clock } from "./ports.ts";
 
 /** The server refused a call; `reason` is its ErrorReason, for example "RUN_NOT_FOUND". */
@@ -27,12 +27,15 @@ export interface CallPorts {
 
 /** Every call of the client is idempotent, so every call may be repeated. */
 export async function callWithRetry<T>(ports: CallPorts, call: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+  let endAtMs: number | undefined;
+  for (let failures = 1; ; failures += 1) {
     try {
       return await call();
     } catch (error) {
-      if (attempt >= callAttemptsMax || !mayRepeat(error)) throw toEverstepError(error);
-      await pauseBeforeRepeat(ports, error, attempt);
+      const nowMs = ports.clock.nowMs();
+      endAtMs ??= nowMs + callPatienceMs;
+      if (nowMs >= endAtMs || !mayRepeat(error)) throw toEverstepError(error);
+      await pauseBeforeRepeat(ports, error, failures);
     }
   }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,15 +20,19 @@ from .errors import CallRefusedError
 
 async def call_with_retry(call: Callable[[], Awaitable[Any]], closed: Callable[[], bool]) -> Any:
     """Every call of the client is idempotent, so every call may be repeated."""
-    attempt = 1
+    failures = 0
+    end = 0.0
     while True:
         try:
             return await call()
         except grpc.aio.AioRpcError as error:
-            if attempt >= limits.CALL_ATTEMPTS_MAX or not may_repeat(error):
+            now = time.monotonic()
+            failures += 1
+            if failures == 1:
+                end = now + limits.CALL_PATIENCE
+            if now >= end or not may_repeat(error):
                 raise to_refusal(error) from error
-            await pause_before_repeat(error, attempt, closed)
-        attempt += 1
+            await pause_before_repeat(error, failures, closed)
 
 
 async def answer_of(call: Awaitable[Any]) -> Any:

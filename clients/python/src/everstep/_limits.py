@@ -77,9 +77,9 @@ TURN_CALLBACKS_MAX = 10_000
 # A handler that catches its unwinding is unwound again this often; then its code is left where it waits.
 UNWINDINGS_MAX = 100
 
-# Calls of the client are tried this often when the server cannot be reached: with the pauses between some 7 s, which a
-# restart does not take.
-CALL_ATTEMPTS_MAX = 12
+# For so long from its first failure a call is tried again when the server cannot be reached, in seconds. A restart under
+# load takes up to 4 s.
+CALL_PATIENCE = 10.0
 
 # How long one WaitRun call stays open, in seconds.
 WAIT_PIECE = 60.0
