@@ -14,8 +14,12 @@ function sources(folder: string): string[] {
 }
 
 function importsOf(file: string): string[] {
-  const found = readFileSync(file, "utf8").matchAll(/(?:^|\n)(?:import|export)[^;]*?from "([^"]+)"/g);
-  return [...found].map((match) => match[1] as string);
+  const text = readFileSync(file, "utf8");
+  const found = [
+    ...text.matchAll(/(?:^|\n)(?:import|export)[^;]*?from "([^"]+)"/g),
+    ...text.matchAll(/\bimport\("([^"]+)"\)/g),
+  ];
+  return found.map((match) => match[1] as string);
 }
 
 /** Imports of a layer that are neither its own nor among what it may know. */

@@ -87,6 +87,10 @@ func mayRepeat(err error) bool {
 		return errorInfo(err).GetReason() != "REQUEST_CONFLICT"
 	case codes.ResourceExhausted:
 		return errorInfo(err).GetReason() == "BUSY"
+	case codes.Internal, codes.Unknown:
+		// What the server itself says has a reason: this is what is left of an answer that was cut short.
+		_, known := status.FromError(err)
+		return known && errorInfo(err) == nil
 	default:
 		return false
 	}

@@ -35,11 +35,5 @@ func isOutage(err error) bool {
 	if mayRepeat(err) {
 		return true
 	}
-	switch status.Code(err) {
-	case codes.DeadlineExceeded, codes.Internal, codes.Unknown:
-		_, known := status.FromError(err)
-		return known && errorInfo(err) == nil
-	default:
-		return false
-	}
+	return status.Code(err) == codes.DeadlineExceeded && errorInfo(err) == nil
 }

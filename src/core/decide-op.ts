@@ -9,8 +9,15 @@ import {
   decideStartStep,
 } from "./decide-step.ts";
 import { decideBackOff, decideCancelTimer, decideConsumeSignal, decideSetTimer, decideSuspend } from "./decide-wait.ts";
-import { serverKey } from "./decide-signal.ts";
-import { type ChangeNote, type DecideContext, type Decision, noStarts, payloadAt, sequence } from "./decision.ts";
+import {
+  type ChangeNote,
+  type DecideContext,
+  type Decision,
+  noStarts,
+  payloadAt,
+  sequence,
+  serverKey,
+} from "./decision.ts";
 import { refuse } from "./errors.ts";
 import type { RunEvent } from "./event.ts";
 import { evolve } from "./evolve.ts";
@@ -129,6 +136,7 @@ function decideMany(state: RunState, op: ApplyOp, context: DecideContext): Decis
     return { kind: "accepted", events: digestOnFirst(events), starts, already, notes };
   } finally {
     restore(state, op, before);
+    removeServerKeys(state, before, events);
   }
 }
 
@@ -204,6 +212,15 @@ function save(state: RunState, op: ApplyOp): Saved {
   // A result consumes what the lease has reserved, under keys of the server.
   for (const { seq } of state.reservedSignals) steps.set(serverKey(seq), state.steps.get(serverKey(seq)));
   return { fields: { ...state }, steps, timers, starts: copy(state.pendingStarts), op: state.ops.get(op.opId) };
+}
+
+/** Keys that the op does not name: the server made them for its events. */
+function removeServerKeys(state: RunState, saved: Saved, events: readonly RunEvent[]): void {
+  for (const { stepKey } of events) {
+    if (stepKey === "" || saved.steps.has(stepKey)) continue;
+    remove(state.steps, stepKey);
+    remove(state.timers, stepKey);
+  }
 }
 
 function restore(state: RunState, op: ApplyOp, saved: Saved): void {

@@ -1,5 +1,13 @@
 import type { SignalRun, TakeSignal } from "./command.ts";
-import { type Accepted, accept, alreadyApplied, type DecideContext, newEvent, sequence } from "./decision.ts";
+import {
+  type Accepted,
+  accept,
+  alreadyApplied,
+  type DecideContext,
+  newEvent,
+  sequence,
+  serverKey,
+} from "./decision.ts";
 import { closed, corrupt, isOpen } from "./decide-run.ts";
 import { type ChangeContext, opColumns } from "./decide-step.ts";
 import { type Refusal, refuse } from "./errors.ts";
@@ -11,11 +19,6 @@ import type { RunState } from "./state.ts";
 // Signals as their senders and the seed's workers see them. A worker of ours consumes a signal under a step key (see
 // decide-wait.ts); one of the seed's takes the oldest and says nothing of a step: it is reserved for the lease, and the
 // next result that the lease commits consumes it. So a crash in between gives it back.
-
-/** Step key of a signal or timer that came without one. No user can have it: a key is not empty before its "#n". */
-export function serverKey(seq: number): string {
-  return `#${seq}`;
-}
 
 export function decideSignal(state: RunState, command: SignalRun, context: DecideContext): Accepted | Refusal {
   const known = command.requestId === "" ? undefined : state.signalRequests.get(command.requestId);

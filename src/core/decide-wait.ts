@@ -5,9 +5,9 @@ import { type ChangeContext, type ChangeDecision, opColumns, recorded, unchanged
 import { type Refusal, refuse } from "./errors.ts";
 import type { Await, RunEvent } from "./event.ts";
 import { awaitedIsThere } from "./evolve-wait.ts";
-import { consumeReserved, serverKey } from "./decide-signal.ts";
+import { consumeReserved } from "./decide-signal.ts";
 import { runsHere } from "./open-starts.ts";
-import { type Accepted, accept, type DecideContext, sequence } from "./decision.ts";
+import { type Accepted, accept, type DecideContext, sequence, serverKey } from "./decision.ts";
 import type { Failure } from "./failure.ts";
 import { unreachable } from "./unreachable.ts";
 import { atHistoryLimit, historyLimit } from "./history-limit.ts";

@@ -112,6 +112,14 @@ export function detailBytes(detail: unknown): number {
   return bytes;
 }
 
+/** Step key of a signal or timer that came without one. No user can have it: a key is not empty before its "#n". */
+export function serverKey(seq: number): string {
+  return `#${seq}`;
+}
+export function isServerKey(stepKey: string): boolean {
+  return stepKey.startsWith("#");
+}
+
 /** The payload of an event of this run, which may be one of `decided`: these are not in the history yet. */
 export function payloadAt(
   seq: number,

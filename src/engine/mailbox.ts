@@ -25,6 +25,9 @@ export interface Mailbox<T extends Waiting> {
   putBack(works: T[]): void;
 }
 
+/** Works that have left are let go by so many. */
+const leftMax = 1_024;
+
 export function createMailbox<T extends Waiting>(limits: {
   mailboxLengthMax: number;
   mailboxBytesMax: number;
@@ -65,8 +68,9 @@ export function createMailbox<T extends Waiting>(limits: {
       if (work === undefined) return undefined;
       from += 1;
       tally(work, -1);
-      if (from === works.length) {
-        works = [];
+      // What has left must not be kept by what stays, however long there is always something.
+      if (from === works.length || (from >= leftMax && from * 2 >= works.length)) {
+        works = works.slice(from);
         from = 0;
       }
       return work;

@@ -5,6 +5,7 @@ import { type ChangeNote, payloadAt } from "../core/decision.ts";
 import { digestOf } from "../core/digest.ts";
 import { EngineError, type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
+import { repeatedNotes } from "../core/repeated-notes.ts";
 import { finalStatuses } from "../core/state.ts";
 import { resolveLease } from "./claims.ts";
 import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote, WorkerClaim } from "./frames.ts";
@@ -118,19 +119,19 @@ function runOp(
     case "refused":
       return refuseOp(kernel, transaction, request, decision, answer);
     case "repeated": {
-      const outcome = repeatedOutcome(kernel, entry, request.changes, decision.firstSeq, decision.lastSeq);
+      const outcome = repeatedOutcome(kernel, entry, request, decision.firstSeq, decision.lastSeq);
       return transaction.after(() => answer(outcome));
     }
     case "lookUp":
       return lookUp(kernel, transaction, entry, command, request, answer);
     default: {
+      const notes = resolveNotes(kernel, entry, decision.notes, decision.events);
       const { state } = entry;
       if (decision.events.length > 0 || decision.starts.size > 0) transaction.claimWrite();
       if (live !== undefined) {
         if (live.refusedOpId !== 0) live.refusedOpId = 0;
         if (live.phase === "offered" || live.phase === "orphaned") live.phase = "held";
       }
-      const notes = resolveNotes(kernel, entry, decision.notes, decision.events);
       kernel.recorder.record(transaction, entry, decision.events);
       kernel.recorder.recordStarts(transaction, entry, decision.starts);
       const outcome: OpApplied = {
@@ -247,11 +248,13 @@ function findGrant(kernel: Kernel, runNo: number, epoch: number, beforeSeq: numb
 function repeatedOutcome(
   kernel: Kernel,
   entry: RunEntry,
-  changes: readonly Change[],
+  { changes, opId }: OpRequest,
   firstSeq: number,
   lastSeq: number,
 ): OpApplied {
-  return outcomeOf(kernel, entry, changes, readRange(kernel.store, entry, firstSeq, lastSeq));
+  // Between them stand events of later ops when a start has waited for the end of its batch.
+  const events = readRange(kernel.store, entry, firstSeq, lastSeq).filter((event) => event.opId === opId);
+  return outcomeOf(kernel, entry, changes, events);
 }
 
 /** The result of an op that was applied before, made again from the events that it wrote. */
@@ -261,33 +264,13 @@ function outcomeOf(
   changes: readonly Change[],
   events: readonly RunEvent[],
 ): OpApplied {
-  const notes: ChangeNote[] = [];
-  for (const event of events) {
-    const index = changes.findIndex((change) => "stepKey" in change && change.stepKey === event.stepKey);
-    if (index < 0) continue;
-    switch (event.type) {
-      case "StepAttemptFailed": {
-        const { attempt, retryAtMs } = event.detail;
-        notes.push({ kind: "retry", index, nextAttempt: attempt + 1, retryAtMs });
-        break;
-      }
-      case "StepFailed":
-        notes.push({ kind: "exhausted", index, attempt: event.detail.attempt });
-        break;
-      case "SignalConsumed":
-        notes.push({ kind: "signal", index, signalSeq: event.detail.signalSeq });
-        break;
-      case "TimerSet":
-        notes.push({ kind: "timer", index, firesAtMs: event.detail.firesAtMs });
-        break;
-    }
-  }
+  const nowMs = kernel.time.nowMs();
   return {
     kind: "applied",
     already: true,
     lastSeq: events.at(-1)?.seq ?? 0,
-    notes: resolveNotes(kernel, entry, notes, []),
-    nowMs: kernel.time.nowMs(),
+    notes: resolveNotes(kernel, entry, repeatedNotes(entry.state, changes, events, nowMs), []),
+    nowMs,
     queued: !finalStatuses.has(entry.state.status) && entry.state.status === "QUEUED",
   };
 }

@@ -158,11 +158,12 @@ export function takeSignal(kernel: Kernel, ref: RunRef): Promise<SignalInfo | un
   return submit(kernel, (transaction) => {
     const entry = existingRun(kernel, ref);
     const [oldest] = entry.state.signals;
-    if (oldest === undefined && isOpen(entry.state)) return undefined;
+    if (oldest === undefined && isOpen(entry.state) && !entry.corrupt) return undefined;
     // Read first: one that cannot be read must not be taken.
     const received = oldest && readEvent(kernel.store, entry, oldest.seq);
+    if (oldest !== undefined && received?.type !== "SignalReceived") throw new Error("an open signal is no signal");
     apply(kernel, transaction, entry, { type: "TakeSignal" });
-    if (received?.type !== "SignalReceived") throw new Error("a taken signal is not in the history");
+    if (received?.type !== "SignalReceived") return undefined;
     const { seq, payload, atMs, detail } = received;
     return { seq, name: detail.name, payload, receivedAtMs: atMs, consumedBy: "", open: false };
   });

@@ -187,7 +187,7 @@ export function createWriter(options: {
       work.run(open);
       for (let i = from; i < events.length; i++) open.bytes += events[i]?.event.bytes ?? 0;
     } catch (error) {
-      if (!isRefusal(error) && events.length > from) throw error; // half of it must not be committed
+      if (events.length > from) throw error; // half of it must not be committed
       // It stays among the works of the batch: when that one fails, this is discarded and answered with the others.
       const refusal = isRefusal(error) ? error.refusal : internalError(error);
       open.after(() => work.refuse(refusal));

@@ -24,6 +24,16 @@ test("an op is applied whole or not at all", () => {
   run.op([completeStep("b"), completeStep("c")]).thenRecords("StepCompleted", "StepCompleted");
 });
 
+test("an op that is refused leaves no timer under a key that the server made", () => {
+  const sleep = { type: "SetTimer", stepKey: "t", delayMs: 1_000, signalName: "" } as const;
+  const policy = { backoff: "fixed", initialDelayMs: 500 } as const;
+  const backOff = { type: "BackOff", stepKey: "b", retryCount: 1, retriesMax: 3, policy } as const;
+  const run = new Scenario().granted().op([sleep], { opId: 5 });
+  const before = structuredClone(run.state);
+  run.op([completeStep("a"), backOff], { opId: 3 }).thenRefuses("OP_OUT_OF_ORDER");
+  expect(run.state).toEqual(before);
+});
+
 test("an op that is refused leaves nothing of what its first changes would have used up", () => {
   const signal = { type: "SignalRun", name: "a", payload: json(1), requestId: "" } as const;
   const run = new Scenario().granted().when(signal).when({ type: "TakeSignal" });

@@ -5,7 +5,7 @@ import { rows } from "./rows.ts";
 
 // A few trials of the rows whose long run has its own command, so that the instruments stay sharp.
 
-const few: Record<string, number> = { R3: 1, R6: 40, R7: 2, R9: 4, R15: 1, R15s: 1, R16: 20 };
+const few: Record<string, number> = { R3: 1, R6: 40, R7: 2, R9: 4, R15: 1, R15s: 1, R16: 20, R16s: 20 };
 
 for (const [id, trials] of Object.entries(few)) {
   const row = rows.find((found) => found.id === id) as Row;

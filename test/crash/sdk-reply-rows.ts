@@ -3,8 +3,7 @@ import { SessionResponseSchema } from "../../gen/ts/everstep/v1/worker_service_p
 import { MessageProxy, type PassingMessage } from "../support/message-proxy.ts";
 import { lostLeases, prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
-import { startProgram } from "./sdk-program.ts";
-import { ask, listedRuns } from "./served-truth.ts";
+import { allOnce, type SdkProgram, startProgram } from "./sdk-program.ts";
 
 // R15s, R16s: what R15 and R16 do to single calls, done to SDKs: to the streams of their workers and to the calls of
 // programs, which start runs and signal them. A worker's stream is in order, so nothing of it overtakes or repeats
@@ -26,19 +25,6 @@ function tellsResults({ from, path, message }: PassingMessage): boolean {
   return fromBinary(SessionResponseSchema, message).frame?.frame.case === "opResults";
 }
 
-/** Each run once, with the one signal that it was sent. */
-async function once(rig: Rig, finished: number): Promise<string[]> {
-  const violations: string[] = [];
-  const runIds = await listedRuns(rig.url);
-  if (runIds.length !== finished) violations.push(`there are ${runIds.length} runs, ${finished} were started`);
-  for (const runId of runIds) {
-    const { answer } = await ask(rig.url, "ListSignals", { runId });
-    const count = ((answer.signals ?? []) as unknown[]).length;
-    if (count !== 1) violations.push(`run ${runId} has ${count} signals`);
-  }
-  return violations;
-}
-
 /** Ends of a lease whose assignment was lost with its connection: only of such a run a first step may have begun. */
 const neverAccepted = ["UNACCEPTED", "UNDELIVERED"];
 
@@ -53,7 +39,10 @@ interface Disturbed {
 }
 
 /** Programs and workers go on until the fault has happened often enough; then all of it is read. */
-async function carryOn({ rig, tally, programUrl, workerUrl, over }: Disturbed, timeoutMs: number): Promise<void> {
+async function carryOn(
+  { rig, tally, programUrl, workerUrl, over }: Disturbed,
+  timeoutMs: number,
+): Promise<SdkProgram[]> {
   for (const sdk of sdks) {
     for (let n = 0; n < workersOfEach; n++) rig.sdkWorker(sdk, `${sdk}-${n}`, { address: workerUrl(sdk), queue: sdk });
   }
@@ -65,12 +54,13 @@ async function carryOn({ rig, tally, programUrl, workerUrl, over }: Disturbed, t
   );
   let finished = 0;
   for (const program of programs) {
-    await program.stop();
+    tally.violations.push(...(await program.stop()));
     finished += program.finished;
     tally.violations.push(...program.errors.map((error) => `the program on ${program.sdk} was told: ${error}`));
   }
   tally.figures.runs = finished;
-  tally.violations.push(...(await once(rig, finished)));
+  tally.violations.push(...(await allOnce(rig, programs)));
+  return programs;
 }
 
 async function readFile(rig: Rig, tally: Tally): Promise<void> {
@@ -172,13 +162,13 @@ const repeatedRequests: Row = {
           workerUrl: () => rig.url,
           over: () => total() >= trials,
         };
-        await carryOn(disturbed, trials * 100 + 120_000);
+        const programs = await carryOn(disturbed, trials * 100 + 120_000);
         await until(
           () => [...proxies.values()].every(({ copiesOpen }) => copiesOpen === 0),
           "the last copy is answered",
         );
         for (const proxy of proxies.values()) proxy.close();
-        tally.violations.push(...(await once(rig, Number(tally.figures.runs))));
+        tally.violations.push(...(await allOnce(rig, programs)));
         await readFile(rig, tally);
         tally.trials = trials;
         tally.fired = Math.min(trials, total());

@@ -23,11 +23,11 @@ export async function ask(url: string, method: string, body: object): Promise<{ 
 export const closedRuns = (url: string) =>
   listedRuns(url, [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED]);
 
-/** The ids of the runs with these statuses, or of all. */
-export async function listedRuns(url: string, statuses: readonly RunStatus[] = []): Promise<string[]> {
+/** The ids of the runs with these statuses, or of all, in one queue or in any. */
+export async function listedRuns(url: string, statuses: readonly RunStatus[] = [], queue = ""): Promise<string[]> {
   const ids: string[] = [];
   for (let pageToken = ""; ; ) {
-    const { ok, answer } = await ask(url, "ListRuns", { filter: { statuses }, pageSize: 1_000, pageToken });
+    const { ok, answer } = await ask(url, "ListRuns", { filter: { statuses, queue }, pageSize: 1_000, pageToken });
     if (!ok) throw new Error(`ListRuns: ${answer.message}`);
     ids.push(...((answer.runs ?? []) as { runId: string }[]).map(({ runId }) => runId));
     pageToken = (answer.nextPageToken ?? "") as string;

@@ -5,7 +5,7 @@ import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
 import { allHeld, goProgramPath, isStopped, lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
-import { startProgram } from "./sdk-program.ts";
+import { allOnce, startProgram } from "./sdk-program.ts";
 import { metricsOf, rssKiBOf } from "./server-facts.ts";
 
 // R11, R17, R18: the server itself is stopped, restarted under a thousand workers, and drained.
@@ -194,8 +194,9 @@ const drainedServer: Row = {
       await rig.serve();
       const ledger = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
       const programs = sdks.map((sdk) =>
-        startProgram(rig, sdk, { address: rig.url, queue: "sdk", lanes: lanesOfProgram }),
+        startProgram(rig, sdk, { address: rig.url, queue: `program-${sdk}`, lanes: lanesOfProgram }),
       );
+      for (const { sdk, queue } of programs) rig.sdkWorker(sdk, `worker of ${queue}`, { queue });
       for (const sdk of sdks) rig.sdkWorker(sdk, sdk);
       for (let number = 1; number <= trials; number++) {
         await tally.trial(`drain ${number}`, async () => {
@@ -221,7 +222,8 @@ const drainedServer: Row = {
         });
       }
       await rig.end(ledger);
-      for (const program of programs) await program.stop();
+      for (const program of programs) tally.violations.push(...(await program.stop()));
+      tally.violations.push(...(await allOnce(rig, programs)));
       await rig.server.signal("SIGTERM");
       tally.violations.push(...(await rig.checkBoth()).problems);
       const errors = programs.flatMap(({ sdk, errors }) => errors.map((error) => `the program on ${sdk}: ${error}`));

@@ -12,14 +12,14 @@ export interface PassingMessage {
 export type Fate = "pass" | "cut" | "lose";
 
 export interface MessageFates {
-  /** Asked for each message in turn, as it is to be passed on. */
+  /** Asked for each message in turn, as it is to be passed on; not for the end of a stream and not for refusals. */
   readonly fateOf?: (message: PassingMessage) => Fate;
   /**
    * Asked for each request of one message: when it is sent, in milliseconds from now, and when its copies are. They
    * differ in nothing, and only the answer to the first one goes back. None: the stream is passed on as it comes.
    */
   readonly sendings?: (path: string) => readonly number[];
-  /** Told of each copy that the server has answered. */
+  /** Told of each copy that the server has answered, and not refused. */
   readonly copyAnswered?: (path: string) => void;
 }
 
@@ -27,6 +27,7 @@ interface Way {
   readonly from: PassingMessage["from"];
   readonly path: string;
   readonly prefixed: boolean;
+  readonly refused?: boolean;
 }
 
 /**
@@ -98,7 +99,7 @@ export class MessageProxy {
       incoming.on("wantTrailers", () => incoming.sendTrailers(trailers));
       const prefixed = isPrefixed(response);
       incoming.respond(passedOn(response), { waitForTrailers: prefixed });
-      this.#pass({ from: "server", path, prefixed }, outgoing, incoming, end);
+      this.#pass({ from: "server", path, prefixed, refused: isRefusal(response) }, outgoing, incoming, end);
     });
     outgoing.on("trailers", (received) => {
       trailers = passedOn(received);
@@ -137,8 +138,8 @@ export class MessageProxy {
     const copy = outer.request(passedOn(headers));
     let answered = false;
     copy.on("error", () => {});
-    copy.on("response", () => {
-      answered = true;
+    copy.on("response", (response) => {
+      answered = !isRefusal(response);
     });
     copy.on("close", () => {
       this.copiesOpen -= 1;
@@ -148,12 +149,13 @@ export class MessageProxy {
   }
 
   #pass(way: Way, source: http2.Http2Stream, sink: http2.Http2Stream, end: () => void): void {
-    const { from, path, prefixed } = way;
+    const { from, path, prefixed, refused = false } = way;
     let rest = Buffer.alloc(0);
     /** False when the connection is torn down: nothing more is passed. */
     const pass = (bytes: Buffer, message: Buffer): boolean => {
       if (sink.destroyed || this.#torn(sink)) return false;
-      const fate = this.#fates.fateOf?.({ from, path, message }) ?? "pass";
+      const isEnd = prefixed && ((bytes[0] ?? 0) & endOfStream) !== 0;
+      const fate = refused || isEnd ? "pass" : (this.#fates.fateOf?.({ from, path, message }) ?? "pass");
       if (fate === "pass") {
         sink.write(bytes);
         return true;
@@ -182,6 +184,13 @@ export class MessageProxy {
   #torn(sink: http2.Http2Stream): boolean {
     return sink.session === undefined || sink.session.destroyed;
   }
+}
+
+/** A flag of Connect's prefix: no message, but what gRPC says in trailers. */
+const endOfStream = 2;
+
+function isRefusal(response: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader): boolean {
+  return response[":status"] !== 200 || (response["grpc-status"] ?? "0") !== "0";
 }
 
 /** Whether messages come with a prefix that tells their length. */

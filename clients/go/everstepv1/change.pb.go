@@ -1034,7 +1034,7 @@ type OpApplied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True when this op had been applied before, or changed nothing.
 	AlreadyApplied bool `protobuf:"varint,1,opt,name=already_applied,json=alreadyApplied,proto3" json:"already_applied,omitempty"`
-	// The seq of the run's newest event after it.
+	// The seq of the run's newest event after it; for a repeat, of the newest event that the op itself wrote.
 	LastSeq int64 `protobuf:"varint,2,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
 	// One entry for each change that has something to say, in order of the changes.
 	Results       []*ChangeResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`

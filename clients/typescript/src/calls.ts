@@ -66,14 +66,12 @@ export function mayRepeat(error: unknown): boolean {
 }
 
 /**
- * Says something about the connection and nothing about the call. One that was told to go away refuses the calls that crossed
- * with the word: Connect calls that INTERNAL. Of one that broke within an answer the beginning has come: Connect calls that
- * INVALID_ARGUMENT, without the reason that a refusal of the server has.
+ * Says something about the connection and nothing about the call: what the server itself says has a reason. One that was
+ * told to go away refuses the calls that crossed with the word, and one that broke within an answer leaves a part of it:
+ * Connect calls these INTERNAL and INVALID_ARGUMENT.
  */
 function isOfConnection(error: ConnectError): boolean {
-  if (error.code === Code.InvalidArgument && reasonOf(error) === undefined) return true;
-  const { cause } = error;
-  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_HTTP2_");
+  return (error.code === Code.Internal || error.code === Code.InvalidArgument) && reasonOf(error) === undefined;
 }
 
 export function toEverstepError(error: unknown): unknown {

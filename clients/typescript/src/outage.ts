@@ -30,5 +30,5 @@ export class Outage {
 function isOutage(error: unknown): boolean {
   if (mayRepeat(error)) return true;
   if (!(error instanceof ConnectError) || reasonOf(error) !== undefined) return false;
-  return error.code === Code.DeadlineExceeded || error.code === Code.Internal || error.code === Code.Unknown;
+  return error.code === Code.DeadlineExceeded || error.code === Code.Unknown;
 }

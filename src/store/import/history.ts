@@ -1,4 +1,4 @@
-import { serverKey } from "../../core/decide-signal.ts";
+import { serverKey } from "../../core/decision.ts";
 import type { LeaseEndReason, RunEvent } from "../../core/event.ts";
 import type { RunState } from "../../core/state.ts";
 import { durationMsMax, leaseTtlMsDefault } from "../../limits.ts";

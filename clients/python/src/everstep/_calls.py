@@ -64,6 +64,9 @@ def may_repeat(error: grpc.aio.AioRpcError) -> bool:
         return True
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED):
         return _reason_of(error)[0] != "REQUEST_CONFLICT"
+    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+        # What the server itself says has a reason: this is what is left of an answer that was cut short.
+        return not has_reason(error)
     return code == grpc.StatusCode.RESOURCE_EXHAUSTED and _reason_of(error)[0] == "BUSY"
 
 

@@ -77,8 +77,8 @@ TURN_CALLBACKS_MAX = 10_000
 # A handler that catches its unwinding is unwound again this often; then its code is left where it waits.
 UNWINDINGS_MAX = 100
 
-# For so long from its first failure a call is tried again when the server cannot be reached, in seconds. A restart under
-# load takes up to 4 s.
+# For so long from its first failure a call is tried again when the server cannot be reached, in seconds. A restart
+# under load takes up to 4 s.
 CALL_PATIENCE = 10.0
 
 # How long one WaitRun call stays open, in seconds.

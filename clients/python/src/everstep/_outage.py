@@ -10,9 +10,6 @@ import grpc.aio
 
 from ._calls import has_reason, may_repeat, pause_before_repeat, to_refusal
 
-# What the server itself says has a reason. Without one, these are what is left of a call whose server died.
-_DIED = frozenset({grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
-
 
 class Outage:
     def __init__(self, closed: Callable[[], bool]) -> None:
@@ -25,7 +22,9 @@ class Outage:
 
     async def outlast(self, error: grpc.aio.AioRpcError, seconds_left: float | None = None) -> None:
         """Pauses before the next try, at most for so long; raises what is no outage."""
-        if not may_repeat(error) and (has_reason(error) or error.code() not in _DIED):
+        # What the server itself says has a reason. Without one, it is what is left of a call whose server died.
+        died = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not has_reason(error)
+        if not may_repeat(error) and not died:
             raise to_refusal(error) from error
         self._failures += 1
         await pause_before_repeat(error, self._failures, self._closed, seconds_left)

@@ -558,7 +558,7 @@ export type OpApplied = Message<"everstep.v1.OpApplied"> & {
   alreadyApplied: boolean;
 
   /**
-   * The seq of the run's newest event after it.
+   * The seq of the run's newest event after it; for a repeat, of the newest event that the op itself wrote.
    *
    * @generated from field: int64 last_seq = 2;
    */
