@@ -134,7 +134,7 @@ func TestAnOutageOfTenMinutesEndsNoWaitButItsContextDoes(t *testing.T) {
 		if !errors.Is(err, enough) || time.Since(began) != 10*time.Minute {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		if runs.calls < 200 || runs.calls > 400 {
+		if runs.calls < 500 || runs.calls > 700 {
 			t.Errorf("%d calls", runs.calls)
 		}
 	})

@@ -10,8 +10,8 @@ export const reconnectBackoff: BackoffBounds = { baseMs: 200, maxMs: 30_000 };
 /** For an op that a full queue or disk refused. */
 export const busyBackoff: BackoffBounds = { baseMs: 100, maxMs: 5_000 };
 
-/** For unary calls of the client. */
-export const callBackoff: BackoffBounds = { baseMs: 50, maxMs: 2_000 };
+/** For unary calls of the client: short enough that a server which is back for two seconds is not missed. */
+export const callBackoff: BackoffBounds = { baseMs: 50, maxMs: 1_000 };
 
 /** After an error that waiting does not heal (wrong key, wrong version): 30 to 60 s, so that the log stays readable. */
 export function slowDelayMs(random: () => number): number {

@@ -15,8 +15,8 @@ var (
 	Reconnect = Bounds{Base: 200 * time.Millisecond, Max: 30 * time.Second}
 	// Busy is for an op that a full queue or disk refused.
 	Busy = Bounds{Base: 100 * time.Millisecond, Max: 5 * time.Second}
-	// Call is for unary calls of the client.
-	Call = Bounds{Base: 50 * time.Millisecond, Max: 2 * time.Second}
+	// Call is for unary calls of the client: short enough that a server which is back for two seconds is not missed.
+	Call = Bounds{Base: 50 * time.Millisecond, Max: time.Second}
 )
 
 // doublingsMax keeps the shift below far from overflow; the largest bound is reached long before.

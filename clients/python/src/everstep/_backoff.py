@@ -18,8 +18,8 @@ RECONNECT_BACKOFF = BackoffBounds(200, 30_000)
 # For an op that a full queue or disk refused.
 BUSY_BACKOFF = BackoffBounds(100, 5_000)
 
-# For unary calls of the client.
-CALL_BACKOFF = BackoffBounds(50, 2_000)
+# For unary calls of the client: short enough that a server which is back for two seconds is not missed.
+CALL_BACKOFF = BackoffBounds(50, 1_000)
 
 
 def slow_delay_ms(random: Callable[[], float]) -> float:

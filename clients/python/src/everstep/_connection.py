@@ -29,7 +29,7 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     # In spite of its name: how long an attempt to connect may take.
     ("grpc.min_reconnect_backoff_ms", limits.WELCOME_TIMEOUT_MS),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.enable_retries", 0),
     # Else a new channel would share the connection that it is to replace.
     ("grpc.use_local_subchannel_pool", 1),
