@@ -158,12 +158,15 @@ export function takeSignal(kernel: Kernel, ref: RunRef): Promise<SignalInfo | un
   return submit(kernel, (transaction) => {
     const entry = existingRun(kernel, ref);
     const [oldest] = entry.state.signals;
-    if (oldest === undefined && isOpen(entry.state) && !entry.corrupt) return undefined;
+    if (oldest === undefined) {
+      // Of a run that is closed or set aside it is refused.
+      if (!isOpen(entry.state) || entry.corrupt) apply(kernel, transaction, entry, { type: "TakeSignal" });
+      return undefined;
+    }
     // Read first: one that cannot be read must not be taken.
-    const received = oldest && readEvent(kernel.store, entry, oldest.seq);
-    if (oldest !== undefined && received?.type !== "SignalReceived") throw new Error("an open signal is no signal");
+    const received = readEvent(kernel.store, entry, oldest.seq);
+    if (received?.type !== "SignalReceived") throw new Error("an open signal is no signal");
     apply(kernel, transaction, entry, { type: "TakeSignal" });
-    if (received?.type !== "SignalReceived") return undefined;
     const { seq, payload, atMs, detail } = received;
     return { seq, name: detail.name, payload, receivedAtMs: atMs, consumedBy: "", open: false };
   });

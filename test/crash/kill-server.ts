@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { prepareSdks, sdks, withRig } from "./rig.ts";
-import { quantile, type Row, Tally } from "./row.ts";
+import { sdks, withSdks } from "./rig.ts";
+import { quantile, type Row } from "./row.ts";
 
 /** The most that the 99th of a hundred recoveries may take: from the kill to the next answer, and to the listening. */
 const recoveryMsMax = 5_000;
@@ -12,12 +12,9 @@ export const killServer: Row = {
   fault: "SIGKILL of the server at a random moment under load, on one file",
   trials: 1_000,
   run: (kills) =>
-    withRig(async (rig) => {
-      const tally = new Tally();
+    withSdks(async (rig, tally) => {
       const recoveriesMs: number[] = [];
       const readiesMs: number[] = [];
-      prepareSdks();
-      await rig.serve();
       const client = rig.client("ledger", "--lanes", "20", "--sdk", "--seed", String(Date.now()));
       for (const sdk of sdks) for (const number of [1, 2]) rig.sdkWorker(sdk, `${sdk}-${number}`);
       tally.figures["SDK workers"] = sdks.join(", ");
@@ -55,6 +52,5 @@ export const killServer: Row = {
         tally.figures[name] = ms;
         if (ms > max) tally.violations.push(`${name}: ${ms}, may be ${max}`);
       }
-      return tally;
     }),
 };

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import type { Client } from "../../clients/typescript/src/index.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
 import { has } from "../support/tools.ts";
+import { Tally } from "./row.ts";
 import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 
 // One file, the servers that serve it one after the other on one address, the clients that write down what was
@@ -49,8 +50,8 @@ function sdkCommand(sdk: Sdk): string[] {
       return [pythonEnvironment(root), join(import.meta.dirname, "sdk_worker.py")];
   }
 }
-/** Builds what the workers need. This process stands still meanwhile: call it before anything waits. */
-export function prepareSdks(): void {
+/** Builds what the SDKs' processes need. This process stands still meanwhile: nothing may wait yet. */
+function prepareSdks(): void {
   for (const sdk of sdks) sdkCommand(sdk);
   if (sdks.includes("go")) goProgramPath("tortureprogram");
 }
@@ -156,7 +157,7 @@ export class Rig {
     const args = [...first, address, queue, this.sink, identity, killPoint];
     return this.keep(spawn(command as string, args, { stdio: ["ignore", "ignore", "ignore"] }));
   }
-  /** A process of the client of an SDK: see sdk-program.ts. */
+  /** A process of a program on the client of an SDK: see sdk-program.ts. */
   sdkProgram(sdk: "go" | "python", args: readonly string[]): ChildProcess {
     const [command, ...first] =
       sdk === "go"
@@ -267,4 +268,15 @@ export async function withRig<T>(body: (rig: Rig) => Promise<T>, args?: string[]
   } finally {
     await rig.close();
   }
+}
+
+/** A rig that serves, with the SDKs built; `body` fills the tally. */
+export async function withSdks(body: (rig: Rig, tally: Tally) => Promise<void>, args?: string[]): Promise<Tally> {
+  return withRig(async (rig) => {
+    const tally = new Tally();
+    prepareSdks();
+    await rig.serve();
+    await body(rig, tally);
+    return tally;
+  }, args);
 }

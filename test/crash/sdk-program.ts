@@ -27,7 +27,7 @@ interface ProgramOptions {
 /** Starts a program on the client of an SDK: in this process, or in one of its own in the language of the SDK. */
 export function startProgram(rig: Rig, sdk: Sdk, options: ProgramOptions): SdkProgram {
   const { address, queue, lanes } = options;
-  if (sdk !== "typescript") return outside(sdk, queue, rig.sdkProgram(sdk, [address, queue, String(lanes), "signal"]));
+  if (sdk !== "typescript") return outside(sdk, queue, rig.sdkProgram(sdk, [address, queue, String(lanes)]));
   const load = new SdkLoad(address, { lanes, queue, signal: true });
   return {
     sdk,

@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { SessionResponseSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { MessageProxy, type PassingMessage } from "../support/message-proxy.ts";
-import { lostLeases, prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
-import { type Row, Tally } from "./row.ts";
+import { lostLeases, type Rig, type Sdk, sdks, until, withSdks } from "./rig.ts";
+import type { Row, Tally } from "./row.ts";
 import { allOnce, type SdkProgram, startProgram } from "./sdk-program.ts";
 
 // R15s, R16s: what R15 and R16 do to single calls, done to SDKs: to the streams of their workers and to the calls of
@@ -80,11 +80,8 @@ const lostAnswers: Row = {
   fault: `the answer to an SDK is lost after the commit, and its connection: results on the stream of a worker, answers to ${calls.join(" and ")} (${sdks.join(", ")})`,
   trials: 500,
   run: (trials) =>
-    withRig(
-      async (rig) => {
-        const tally = new Tally();
-        prepareSdks();
-        await rig.serve();
+    withSdks(
+      async (rig, tally) => {
         const kinds = sdks.flatMap((sdk) => [
           ...calls.map((call) => `${call} by ${sdk}`),
           `results of a ${sdk} worker`,
@@ -121,7 +118,6 @@ const lostAnswers: Row = {
         tally.trials = kinds.length * trials;
         tally.fired = [...lost.values()].reduce((sum, count) => sum + count, 0);
         Object.assign(tally.figures, Object.fromEntries(lost));
-        return tally;
       },
       ["--lease-ttl", "30s"],
     ),
@@ -140,18 +136,14 @@ const repeatedRequests: Row = {
   fault: `${calls.join(" and ")} of a program (${sdks.join(", ")}) are sent up to ${copiesMax} times more, up to ${spreadMs / 1_000} s late`,
   trials: 2_000,
   run: (trials) =>
-    withRig(
-      async (rig) => {
-        const tally = new Tally();
-        prepareSdks();
-        await rig.serve();
-        const repeated = new Map<string, number>();
-        const total = () => [...repeated.values()].reduce((sum, count) => sum + count, 0);
+    withSdks(
+      async (rig, tally) => {
+        let answered = 0;
         const proxies = new Map<Sdk, MessageProxy>();
         for (const sdk of sdks) {
           const copyAnswered = (path: string) => {
-            const kind = `${methodOf(path)} by ${sdk}`;
-            repeated.set(kind, (repeated.get(kind) ?? 0) + 1);
+            answered += 1;
+            tally.add(`${methodOf(path)} by ${sdk}`);
           };
           proxies.set(sdk, await MessageProxy.start(rig.url, { sendings, copyAnswered }));
         }
@@ -160,7 +152,7 @@ const repeatedRequests: Row = {
           tally,
           programUrl: (sdk) => proxies.get(sdk)?.url ?? "",
           workerUrl: () => rig.url,
-          over: () => total() >= trials,
+          over: () => answered >= trials,
         };
         const programs = await carryOn(disturbed, trials * 100 + 120_000);
         await until(
@@ -171,9 +163,7 @@ const repeatedRequests: Row = {
         tally.violations.push(...(await allOnce(rig, programs)));
         await readFile(rig, tally);
         tally.trials = trials;
-        tally.fired = Math.min(trials, total());
-        Object.assign(tally.figures, Object.fromEntries(repeated));
-        return tally;
+        tally.fired = Math.min(trials, answered);
       },
       ["--lease-ttl", "30s"],
     ),

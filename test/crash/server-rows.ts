@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseEndReason } from "../../gen/ts/everstep/v1/lease_pb.ts";
-import { allHeld, goProgramPath, isStopped, lostLeases, prepareSdks, type Rig, sdks, until, withRig } from "./rig.ts";
+import { allHeld, goProgramPath, isStopped, lostLeases, type Rig, sdks, until, withRig, withSdks } from "./rig.ts";
 import { quantile, type Row, Tally } from "./row.ts";
 import { allOnce, startProgram } from "./sdk-program.ts";
 import { metricsOf, rssKiBOf } from "./server-facts.ts";
@@ -186,12 +186,9 @@ const drainedServer: Row = {
   fault: `SIGTERM of the server under load of a ledger client and of programs (${sdks.join(", ")}), and a new one`,
   trials: 50,
   run: (trials) =>
-    withRig(async (rig) => {
-      const tally = new Tally();
+    withSdks(async (rig, tally) => {
       const drainsMs: number[] = [];
       const awayMs: number[] = [];
-      prepareSdks();
-      await rig.serve();
       const ledger = rig.client("ledger", "--lanes", "16", "--sdk", "--seed", String(Math.random()));
       const programs = sdks.map((sdk) =>
         startProgram(rig, sdk, { address: rig.url, queue: `program-${sdk}`, lanes: lanesOfProgram }),
@@ -237,7 +234,6 @@ const drainedServer: Row = {
       tally.figures["drain p50 ms"] = p50Ms;
       tally.figures["drain max ms"] = quantile(drainsMs, 1);
       tally.figures["until a new server listens p50, max ms"] = `${quantile(awayMs, 0.5)}, ${quantile(awayMs, 1)}`;
-      return tally;
     }),
 };
 
@@ -251,12 +247,9 @@ const drainedWorker: Row = {
   fault: `SIGTERM of a worker with ten runs in the middle of steps of 5 s, under a lease TTL of ${ttlMs / 1_000} s`,
   trials: 42,
   run: (trials) =>
-    withRig(
-      async (rig) => {
-        const tally = new Tally();
+    withSdks(
+      async (rig, tally) => {
         const drainsMs: number[] = [];
-        prepareSdks();
-        await rig.serve();
         const client = new Client({ address: rig.url });
         for (let number = 1; number <= trials; number++) {
           const sdk = sdks[number % sdks.length] as (typeof sdks)[number];
@@ -289,7 +282,6 @@ const drainedWorker: Row = {
         tally.violations.push(...problems, ...lostLeases(checked.leaseEnds));
         tally.figures["drain p50 ms"] = quantile(drainsMs, 0.5);
         tally.figures["drain max ms"] = quantile(drainsMs, 1);
-        return tally;
       },
       ["--lease-ttl", `${ttlMs / 1_000}s`],
     ),

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { FaultProxy, type Weather } from "../support/fault-proxy.ts";
-import { prepareSdks, type Rig, type Sdk, sdks, until, withRig } from "./rig.ts";
-import { median, type Row, Tally } from "./row.ts";
+import { type Rig, type Sdk, sdks, until, withSdks } from "./rig.ts";
+import { median, type Row, type Tally } from "./row.ts";
 import { SdkLoad } from "./sdk-load.ts";
 import { heldBy } from "./server-facts.ts";
 import { slowReader } from "./slow-reader.ts";
@@ -158,18 +158,14 @@ const badWeather: Row = {
   fault: `bad network between worker and server: ${weathers.map(({ name }) => name).join("; ")}; then a reader of 8 KiB a second that is given 40 MiB`,
   trials: weathers.length * sdks.length * 20,
   run: (trials) =>
-    withRig(
-      async (rig) => {
-        const tally = new Tally();
-        prepareSdks();
-        await rig.serve();
+    withSdks(
+      async (rig, tally) => {
         const client = new Client({ address: rig.url });
         await rounds(rig, client, trials, tally);
         client.close();
         await slowReader(rig, tally);
         await rig.server.signal("SIGTERM");
         tally.violations.push(...(await rig.checkBoth({ finished: true })).problems);
-        return tally;
       },
       ["--lease-ttl", "10s"],
     ),

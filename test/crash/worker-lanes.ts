@@ -1,6 +1,6 @@
 import { Client, type RunHandle } from "../../clients/typescript/src/index.ts";
 import { type Event, EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
-import { prepareSdks, type Rig, until, withRig } from "./rig.ts";
+import { type Rig, until, withSdks } from "./rig.ts";
 import { quantile, Tally } from "./row.ts";
 import { heldBy } from "./server-facts.ts";
 import { ask } from "./served-truth.ts";
@@ -34,11 +34,8 @@ export async function overLanes(
   body: (lane: Lane, number: number) => Promise<void>,
   options: { before?: (rig: Rig) => Promise<void>; after?: (rig: Rig, tally: Tally) => Promise<void> } = {},
 ): Promise<Tally> {
-  return withRig(
-    async (rig) => {
-      const tally = new Tally();
-      prepareSdks();
-      await rig.serve();
+  return withSdks(
+    async (rig, tally) => {
       await options.before?.(rig);
       const client = new Client({ address: rig.url });
       let next = 0;
@@ -54,7 +51,6 @@ export async function overLanes(
       tally.violations.push(...problems);
       tally.figures["step bodies run"] = checked.sink?.calls ?? 0;
       tally.figures["step results"] = checked.sink?.results ?? 0;
-      return tally;
     },
     ["--lease-ttl", `${ttlMs}ms`],
   );

@@ -21,6 +21,18 @@ const setTimer = (stepKey: string, signalName = ""): Change => ({
 });
 const consume = (stepKey: string): Change => ({ type: "ConsumeSignal", stepKey, name: "go" });
 
+/** A worker that holds a run for which a signal is there. */
+async function holder() {
+  const rig = new EngineRig();
+  const runId = await rig.started();
+  await rig.engine.signalRun({ namespace: "default", runId }, { name: "go", payload: json("s"), requestId: "" });
+  const worker = await rig.worker().greeted();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  worker.accept(lease);
+  return { worker, lease };
+}
+
 const cases: { name: string; before?: Change[]; changes: Change[]; kinds: string[] }[] = [
   { name: "a result twice", changes: [completeStep("a"), completeStep("a")], kinds: ["stored 1"] },
   { name: "a start behind its result", changes: [completeStep("a"), startStep("a")], kinds: ["stored 1"] },
@@ -49,13 +61,7 @@ const cases: { name: string; before?: Change[]; changes: Change[]; kinds: string
 ];
 
 test.each(cases)("$name", async ({ before, changes, kinds }) => {
-  const rig = new EngineRig();
-  const runId = await rig.started();
-  await rig.engine.signalRun({ namespace: "default", runId }, { name: "go", payload: json("s"), requestId: "" });
-  const worker = await rig.worker().greeted();
-  await rig.settle();
-  const { lease } = worker.assignments[0]!;
-  worker.accept(lease);
+  const { worker, lease } = await holder();
   if (before !== undefined) await worker.op(lease, before, { opId: 1 });
   const first = await worker.op(lease, changes, { opId: 2 });
   expect(first).toMatchObject({ kind: "applied", already: false });
@@ -66,13 +72,7 @@ test.each(cases)("$name", async ({ before, changes, kinds }) => {
 });
 
 test("events of a later op that stand between those of an op are not told as its own", async () => {
-  const rig = new EngineRig();
-  const runId = await rig.started();
-  await rig.engine.signalRun({ namespace: "default", runId }, { name: "go", payload: json("s"), requestId: "" });
-  const worker = await rig.worker().greeted();
-  await rig.settle();
-  const { lease } = worker.assignments[0]!;
-  worker.accept(lease);
+  const { worker, lease } = await holder();
   const changes = [startStep("a"), setTimer("w", "go")];
   // In one batch: the start of the first waits for the end of it, behind the event of the second.
   const [first] = await Promise.all([

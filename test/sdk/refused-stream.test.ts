@@ -69,36 +69,26 @@ test("a worker whose stream ends without the last word comes back at once", asyn
 });
 
 test("a call that crossed with the word to go away is made again on a new connection", async () => {
-  let connections = 0;
+  const connections = new Set<unknown>();
   let calls = 0;
   let answerFirst = () => {};
-  const server = http2.createServer();
-  server.on("session", (session) => {
-    const number = ++connections;
-    closers.push(() => session.destroy());
-    session.on("error", () => {});
-    session.on("stream", (stream) => {
-      calls += 1;
-      stream.on("error", () => {});
-      const answer = () => {
-        stream.respond({ ":status": 200, "content-type": "application/proto" });
-        stream.end();
-      };
-      if (number === 2) return answer();
-      // Both calls are on their way; the first was taken, the second one's client refuses it in the server's name.
-      if (calls === 1) answerFirst = answer;
-      else {
-        session.goaway(http2.constants.NGHTTP2_NO_ERROR, 1);
-        answerFirst();
-      }
-    });
+  const address = await serverOf((stream, number) => {
+    connections.add(stream.session);
+    calls = number;
+    const answer = () => {
+      stream.respond({ ":status": 200, "content-type": "application/proto" });
+      stream.end();
+    };
+    if (connections.size === 2) return answer();
+    // Both calls are on their way; the first was taken, the second one's client refuses it in the server's name.
+    if (number === 1) answerFirst = answer;
+    else {
+      stream.session?.goaway(http2.constants.NGHTTP2_NO_ERROR, 1);
+      answerFirst();
+    }
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  closers.push(() => server.close());
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const { runs, ports } = clientOf(address);
   const outcomes = [1, 2].map(() => callWithRetry(ports, () => runs.countRuns({})));
   expect(await Promise.all(outcomes)).toMatchObject([{ counts: [] }, { counts: [] }]);
-  expect({ connections, calls }).toEqual({ connections: 2, calls: 3 });
+  expect({ connections: connections.size, calls }).toEqual({ connections: 2, calls: 3 });
 });

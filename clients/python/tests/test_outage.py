@@ -17,8 +17,9 @@ from everstep._gen.run_pb2 import RUN_STATUS_TERMINATED, Run
 from everstep._gen.run_service_pb2 import WaitRunResponse
 from tests.server_process import ServerProcess
 
-# More than another call would make before it gives up, when chance makes them as long as it may.
+# More than another call makes before it gives up, with the patience that these tests give it.
 MANY_PAUSES = 16
+SHORT_PATIENCE_SECONDS = 0.2
 
 
 class Pauses:
@@ -57,7 +58,9 @@ async def test_result_and_watch_go_on_when_the_server_ends_and_comes_back(
         while len(seqs) < 2:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(getattr(own_server, end))
+        monkeypatch.setattr(limits, "CALL_PATIENCE", SHORT_PATIENCE_SECONDS)
         await pauses.come(2 * MANY_PAUSES)
+        monkeypatch.undo()
         await asyncio.to_thread(own_server.restart)
         async with Client(own_server.url) as other:  # without the pauses of the first one's channel
             await other.signal(run.run_id, "s", 2)
@@ -137,6 +140,7 @@ async def test_what_is_left_of_a_call_whose_server_died_is_an_outage(
     monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode
 ) -> None:
     Pauses(monkeypatch)
+    monkeypatch.setattr(limits, "CALL_PATIENCE", SHORT_PATIENCE_SECONDS)
     client, calls = waiting_client(monkeypatch, code, MANY_PAUSES)
     with pytest.raises(RunTerminatedError):
         await client.result("r")

@@ -1,7 +1,7 @@
-// Tortureprogram is a program on the client of the Go SDK for the proofs in test/crash: lanes that start a run, signal it
-// if they are to, wait for its result and start the next one, until SIGTERM; then each lane waits for its last result.
+// Tortureprogram is a program on the client of the Go SDK for the proofs in test/crash: lanes that start a run, signal it,
+// wait for its result and start the next one, until SIGTERM; then each lane waits for its last result.
 // Each result is told as a line "finished" on standard output, each error that the program meets as what it says.
-// Arguments: address, queue, lanes, "signal" or "".
+// Arguments: address, queue, lanes.
 package main
 
 import (
@@ -28,18 +28,15 @@ func tell(err error) {
 	}
 }
 
-func carry(client *everstep.Client, queue string, signalled bool) error {
+func carry(client *everstep.Client, queue string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), resultTimeout)
 	defer cancel()
-	input := map[string]bool{"signal": signalled}
-	run, err := client.Start(ctx, "torture", input, everstep.StartOptions{Queue: queue})
+	run, err := client.Start(ctx, "torture", map[string]bool{"signal": true}, everstep.StartOptions{Queue: queue})
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	if signalled {
-		if _, err := client.Signal(ctx, run.RunID, "go", nil); err != nil {
-			return fmt.Errorf("signal: %w", err)
-		}
+	if _, err := client.Signal(ctx, run.RunID, "go", nil); err != nil {
+		return fmt.Errorf("signal: %w", err)
 	}
 	var output string
 	if err := client.Result(ctx, run.RunID, &output); err != nil {
@@ -49,7 +46,7 @@ func carry(client *everstep.Client, queue string, signalled bool) error {
 }
 
 func main() {
-	address, queue, signalled := os.Args[1], os.Args[2], os.Args[4] == "signal"
+	address, queue := os.Args[1], os.Args[2]
 	lanes, err := strconv.Atoi(os.Args[3])
 	if err != nil {
 		panic(err)
@@ -66,7 +63,7 @@ func main() {
 		go func() {
 			defer group.Done()
 			for stopping.Err() == nil {
-				tell(carry(client, queue, signalled))
+				tell(carry(client, queue))
 			}
 		}()
 	}
