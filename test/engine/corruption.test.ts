@@ -102,7 +102,10 @@ test("a signal that cannot be read is not taken", async () => {
     return seqs;
   };
   file.tamper((database) => void database.prepare(`UPDATE events SET payload = '"#"' WHERE seq = 2`).run());
-  await expect(rig.engine.takeSignal({ namespace: "default", runId: "bad" })).rejects.toMatchObject(corrupt);
+  const take = () => rig.engine.takeSignal({ namespace: "default", runId: "bad" });
+  await expect(take()).rejects.toMatchObject(corrupt);
+  expect(await rig.run("bad")).toMatchObject(setAside);
+  await expect(take()).rejects.toMatchObject(corrupt);
   await rig.engine.stop();
   expect(history()).toEqual([1, 2]);
 });

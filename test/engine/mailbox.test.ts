@@ -30,7 +30,7 @@ test("there is room for so many, for so many bytes, and for one that is larger t
   expect(mailbox.refusalOf({ bytes: 100 })).toBeUndefined();
 });
 
-test("what has left is let go by, also when something always waits", () => {
+test("what has left is let go by, also when something always waits", async () => {
   const mailbox = createMailbox<object>(limits);
   const left: WeakRef<object>[] = [];
   mailbox.push({});
@@ -38,10 +38,12 @@ test("what has left is let go by, also when something always waits", () => {
     mailbox.push({});
     left.push(new WeakRef(mailbox.shift() as object));
   }
-  return collected(left);
+  await untilCollected(left);
+  // It was there all the time.
+  expect(mailbox.length).toBe(1);
 });
 
-async function collected(left: readonly WeakRef<object>[]): Promise<void> {
+async function untilCollected(left: readonly WeakRef<object>[]): Promise<void> {
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as () => void;
   await new Promise((resolve) => setImmediate(resolve));

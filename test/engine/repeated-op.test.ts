@@ -73,13 +73,13 @@ test.each(cases)("$name", async ({ before, changes, kinds }) => {
 
 test("events of a later op that stand between those of an op are not told as its own", async () => {
   const { worker, lease } = await holder();
-  const changes = [startStep("a"), setTimer("w", "go")];
+  const changes = [failStep("b", 1), failStep("b", 1), startStep("a")];
   // In one batch: the start of the first waits for the end of it, behind the event of the second.
   const [first] = await Promise.all([
     worker.op(lease, changes, { opId: 1 }),
-    worker.op(lease, [consume("w")], { opId: 2 }),
+    worker.op(lease, [failStep("b", 2)], { opId: 2 }),
   ]);
   if (first?.kind !== "applied") return expect.fail("it was not applied");
-  expect(first.notes.map(({ kind }) => kind)).toEqual(["timer"]);
+  expect(first.notes.map(({ kind }) => kind)).toEqual(["retry", "retry"]);
   expect(await worker.op(lease, changes, { opId: 1 })).toMatchObject({ already: true, notes: first.notes });
 });
