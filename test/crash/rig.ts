@@ -1,13 +1,13 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Client } from "../../clients/typescript/src/index.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
+import { steadyAddress } from "../support/steady-address.ts";
 import { has } from "../support/tools.ts";
 import { Tally } from "./row.ts";
 import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
@@ -67,14 +67,6 @@ export interface Checked {
   readonly problems: string[];
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 export async function until(fact: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
   const endsAtMs = performance.now() + timeoutMs;
   while (!(await fact())) {
@@ -113,16 +105,16 @@ export class Rig {
   readonly #children: ChildProcess[] = [];
   readonly #seen = new Map<string, { bytes: number; count: number }>();
 
-  private constructor(port: number, args: string[]) {
+  private constructor(listen: string, args: string[]) {
     this.folder = mkdtempSync(join(process.env.EVERSTEP_CRASH_FOLDER ?? tmpdir(), "everstep-torture-"));
     this.db = join(this.folder, "everstep.db");
     this.sink = join(this.folder, "sink.jsonl");
-    this.listen = `127.0.0.1:${port}`;
+    this.listen = listen;
     this.url = `http://${this.listen}`;
     this.#args = args;
   }
   static async create(args = ["--lease-ttl", "2s"]): Promise<Rig> {
-    return new Rig(await freePort(), args);
+    return new Rig(await steadyAddress(), args);
   }
 
   async serve(
