@@ -10,7 +10,9 @@ const root = join(import.meta.dirname, "..");
 const grpcioTools = "grpcio-tools==1.76.0";
 
 function run(command: string, args: string[], cwd = root): void {
-  execFileSync(command, args, { cwd, stdio: ["ignore", "ignore", "inherit"] });
+  // Go's generators, as all Go programs of the checkout that need no C, share what is compiled for them.
+  const env = { ...process.env, CGO_ENABLED: "0" };
+  execFileSync(command, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
 }
 
 function has(command: string, args: string[]): boolean {

@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { join } from "node:path";
-import { root } from "../support/server-process.ts";
+import { program } from "../../scripts/programs.ts";
 
 export interface Said {
   readonly code: number;
@@ -10,12 +9,12 @@ export interface Said {
 
 /** Runs the command line as its users do: a process of its own, with no settings but the given ones. */
 export function everstep(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
-  const { PATH, TMPDIR } = process.env;
+  const { PATH, TMPDIR, NODE_COMPILE_CACHE } = process.env;
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [join(root, "src", "main.ts"), ...args],
-      { env: { PATH, TMPDIR, HOME: "/nonexistent", ...env } },
+      [program("everstep"), ...args],
+      { env: { PATH, TMPDIR, NODE_COMPILE_CACHE, HOME: "/nonexistent", ...env } },
       (_error, out, err) => resolve({ code: child.exitCode ?? -1, out, err }),
     );
   });

@@ -7,10 +7,10 @@ import { createInterface } from "node:readline";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { program } from "../../scripts/programs.ts";
 import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { parseDuration } from "../../src/cli/duration.ts";
-import { root } from "../support/server-process.ts";
 import { everstep } from "./everstep.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "everstep-seed-flags-"));
@@ -25,7 +25,7 @@ afterEach(async () => {
 
 /** Starts a server with just these arguments; gives its address and what it said on stderr until then. */
 async function serve(args: readonly string[]): Promise<{ url: string; notes: string[] }> {
-  const started = spawn(process.execPath, [join(root, "src", "main.ts"), "serve", ...args], { cwd: folder });
+  const started = spawn(process.execPath, [program("everstep"), "serve", ...args], { cwd: folder });
   child = started;
   const notes: string[] = [];
   createInterface({ input: started.stderr }).on("line", (line) => notes.push(line));

@@ -8,16 +8,17 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import SqliteDatabase from "better-sqlite3";
 import { afterAll, expect, test } from "vitest";
+import { program } from "../../scripts/programs.ts";
 import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
-import { root, ServerProcess } from "../support/server-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
 import { everstep } from "./everstep.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "everstep-serve-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("dev keeps its data here and says in eight lines or fewer where it is and what to type", async () => {
-  const child = spawn(process.execPath, [join(root, "src", "main.ts"), "dev", "--listen", "127.0.0.1:0"], {
+  const child = spawn(process.execPath, [program("everstep"), "dev", "--listen", "127.0.0.1:0"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { program } from "../../scripts/programs.ts";
 import { DiskFaults } from "../support/disk-faults.ts";
-import { root } from "../support/server-process.ts";
 import { type Rig, withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
 
@@ -75,7 +75,7 @@ interface Images {
 
 /** Images of the trace, until so many of them have lost something; a bounded number. */
 function imagesOf(rig: Rig, { trace, ledger }: Traced, images: number): Promise<Images> {
-  const verify = ["--verify", process.execPath, join(root, "src/main.ts"), "verify"];
+  const verify = ["--verify", process.execPath, program("everstep"), "verify"];
   return python<Images>(
     "crash_images.py",
     trace,

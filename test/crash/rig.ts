@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import { program } from "../../scripts/programs.ts";
 import type { Client } from "../../clients/typescript/src/index.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
 import { steadyAddress } from "../support/steady-address.ts";
@@ -35,7 +36,8 @@ export function goProgramPath(name: "tortureworker" | "tortureprogram"): string 
   let path = goPrograms.get(name);
   if (path === undefined) {
     path = join(root, ".cache", name);
-    execFileSync("go", ["build", "-o", path, `./internal/${name}`], { cwd: join(root, "clients/go") });
+    const env = { ...process.env, CGO_ENABLED: "0" }; // as the other programs of the tests: compiled once for all
+    execFileSync("go", ["build", "-o", path, `./internal/${name}`], { cwd: join(root, "clients/go"), env });
     goPrograms.set(name, path);
   }
   return path;
@@ -43,7 +45,7 @@ export function goProgramPath(name: "tortureworker" | "tortureprogram"): string 
 function sdkCommand(sdk: Sdk): string[] {
   switch (sdk) {
     case "typescript":
-      return [process.execPath, join(import.meta.dirname, "sdk-worker.ts")];
+      return [process.execPath, program("sdk-worker")];
     case "go":
       return [goProgramPath("tortureworker")];
     case "python":
@@ -212,7 +214,7 @@ export class Rig {
   /** All that it says, when it finds something wrong. */
   async verifyAll(db = this.db): Promise<string[]> {
     try {
-      await run(process.execPath, [join(root, "src/main.ts"), "verify", "--db", db], { timeout: verifyMsMax });
+      await run(process.execPath, [program("everstep"), "verify", "--db", db], { timeout: verifyMsMax });
       return [];
     } catch (error) {
       const { stdout = "", stderr = "", killed } = error as { stdout?: string; stderr?: string; killed?: boolean };
@@ -222,7 +224,7 @@ export class Rig {
   }
   /** Begins a copy of the file by the product's own command. */
   backup(target: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
-    const args = [join(root, "src/main.ts"), "backup", target, "--db", this.db];
+    const args = [program("everstep"), "backup", target, "--db", this.db];
     return this.keep(
       spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...env } }),
     );

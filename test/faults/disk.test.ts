@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, expect } from "vitest";
+import { program } from "../../scripts/programs.ts";
 import { RunService } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { DiskFaults } from "../support/disk-faults.ts";
-import { root, ServerProcess } from "../support/server-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
 import { testWith } from "../support/tools.ts";
 
 // A real server on a real file, with a disk that fails as it is told to.
@@ -25,7 +26,7 @@ function clientOf(server: ServerProcess) {
 }
 /** Throws, with what it found, when the file is not whole. */
 function verify(): void {
-  execFileSync(process.execPath, [join(root, "src", "main.ts"), "verify", "--db", db], { stdio: "pipe" });
+  execFileSync(process.execPath, [program("everstep"), "verify", "--db", db], { stdio: "pipe" });
 }
 
 type Runs = ReturnType<typeof clientOf>;

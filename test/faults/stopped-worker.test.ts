@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { program } from "../../scripts/programs.ts";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { ErrorInfoSchema } from "../../gen/ts/google/rpc/error_details_pb.ts";
 import { type Event, EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
@@ -37,8 +38,9 @@ test("a stopped worker's run is finished elsewhere, once, and its handler is can
   writeFileSync(ledger, "");
   const lines = () => readFileSync(ledger, "utf8").trim().split("\n");
   const startWorker = (stepMs: number): ChildProcess => {
-    const script = join(import.meta.dirname, "stopped-worker-process.ts");
-    const child = spawn(process.execPath, [script, server.url, ledger, String(stepMs)], { stdio: "ignore" });
+    const child = spawn(process.execPath, [program("stopped-worker"), server.url, ledger, String(stepMs)], {
+      stdio: "ignore",
+    });
     children.push(child);
     return child;
   };

@@ -7,12 +7,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { program } from "../../scripts/programs.ts";
 import { CallRefusedError, Client } from "../../clients/typescript/src/index.ts";
 import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { ServerProcess } from "../support/server-process.ts";
 import { steadyAddress } from "../support/steady-address.ts";
 import { DriverProcess } from "../wire/driver-process.ts";
-import { type Driver, root } from "../wire/languages.ts";
+import type { Driver } from "../wire/languages.ts";
 import { Transcript } from "../wire/transcript.ts";
 
 export interface FleetOptions {
@@ -190,7 +191,7 @@ class Fleet {
 
 /** What `everstep verify` says, its findings first. */
 function verifyFile(db: string): string {
-  const command = [join(root, "src", "main.ts"), "verify", "--db", db];
+  const command = [program("everstep"), "verify", "--db", db];
   const { stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
   return `${stdout}${stderr}`.trim();
 }

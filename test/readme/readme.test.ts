@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { program } from "../../scripts/programs.ts";
 import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 import { GoModule } from "../support/go-module.ts";
 import { root, ServerProcess } from "../support/server-process.ts";
@@ -95,7 +96,7 @@ describe("README", () => {
     expect(stdout).toContain('"status": "RUN_STATUS_QUEUED"');
     expect(stdout).toContain('"leaseId"');
     expect(stdout).toContain('"welcome"');
-    const shown = await run(process.execPath, [join(root, "src", "main.ts"), "run", "show", "by-hand", "-o", "json"], {
+    const shown = await run(process.execPath, [program("everstep"), "run", "show", "by-hand", "-o", "json"], {
       env: { ...process.env, EVERSTEP_ADDRESS: server.url },
     });
     expect(JSON.parse(shown.stdout)).toMatchObject({ status: "RUN_STATUS_COMPLETED", output: { json: '"done"' } });

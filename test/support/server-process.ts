@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { program } from "../../scripts/programs.ts";
 
 export const root = join(import.meta.dirname, "..", "..");
 
@@ -29,16 +30,7 @@ export class ServerProcess {
     env?: NodeJS.ProcessEnv;
   }): Promise<ServerProcess> {
     const listen = options.listen ?? "127.0.0.1:0";
-    const serve = [
-      join(root, "src", "main.ts"),
-      "serve",
-      "--db",
-      options.db,
-      "--listen",
-      listen,
-      "--log-level",
-      "error",
-    ];
+    const serve = [program("everstep"), "serve", "--db", options.db, "--listen", listen, "--log-level", "error"];
     const [command, ...args] = [...(options.wrap ?? []), process.execPath, ...serve, ...(options.args ?? [])];
     const child = spawn(command as string, args, {
       stdio: ["ignore", "pipe", "pipe"],

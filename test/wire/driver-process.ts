@@ -29,7 +29,7 @@ export class DriverProcess {
     const [command, ...args] = driver.command;
     const env = {
       ...process.env,
-      NODE_COMPILE_CACHE: join(root, ".cache", "node"), // drivers start often
+      NODE_COMPILE_CACHE: join(root, ".cache", "node-compile"), // drivers start often
       EVERSTEP_ADDRESS: address,
       WIRE_CAPACITY: String(options.capacity ?? 10),
       WIRE_QUEUES: options.queues ?? "default",

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { program } from "../../scripts/programs.ts";
 import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 
 export const root = join(import.meta.dirname, "..", "..");
@@ -33,7 +34,7 @@ export function hasDriver(language: Language): boolean {
 export function prepareDriver(language: Language): Driver | Missing {
   switch (language) {
     case "typescript":
-      return { language, command: [process.execPath, join(root, sources.typescript)] };
+      return { language, command: [process.execPath, program("wire-driver")] };
     case "go":
       return prepareGo();
     case "python":

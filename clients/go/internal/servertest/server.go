@@ -96,7 +96,10 @@ func (s *Server) signal(signal syscall.Signal) {
 func find() (node, main string, err error) {
 	_, here, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(here), "..", "..", "..", "..")
-	main = filepath.Join(root, "src", "main.ts")
+	main = os.Getenv("EVERSTEP_SERVER_PROGRAM") // `npm test` names a bundle, which starts in half the time
+	if main == "" {
+		main = filepath.Join(root, "src", "main.ts")
+	}
 	if _, err := os.Stat(main); err != nil {
 		return "", "", fmt.Errorf("%w: %s is not there", ErrNoServer, main)
 	}

@@ -10,15 +10,19 @@ import (
 	"testing"
 )
 
-// SteadyAddress is for a server that comes back to it: below the ports that systems give to whoever asks for any, so that
-// none of those takes its place while it is away.
+// SteadyAddress is for a server that comes back to it: a loopback address besides 127.0.0.1 where the system has them, as
+// Linux does, and below the ports that most systems give to whoever asks for any, so that nobody takes its place while it
+// is away.
 func SteadyAddress(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))
-		if probe, err := net.Listen("tcp", address); err == nil {
-			_ = probe.Close()
-			return address
+	hosts := []string{fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)), "127.0.0.1"}
+	for _, host := range hosts {
+		for range 100 {
+			address := fmt.Sprintf("%s:%d", host, 20_000+rand.IntN(10_000))
+			if probe, err := net.Listen("tcp", address); err == nil {
+				_ = probe.Close()
+				return address
+			}
 		}
 	}
 	t.Fatal("no port is free")
