@@ -121,6 +121,13 @@ export const outboxAssignmentsMax = 256;
 /** A stream that takes nothing for this long is cut off. */
 export const outboxStallMs = 10_000;
 
+/**
+ * A stream on which nothing was heard for this long is given up: looked at three times as often, a worker that is gone
+ * without a word is noticed within 20 s, long before leases of 30 s are over. It is not less than half a TTL, in which
+ * a worker of good will beats, nor more than the whole of a short one.
+ */
+export const streamSilenceMs = 15_000;
+
 /** A stream must say Hello within this time. */
 export const helloTimeoutMs = 5_000;
 

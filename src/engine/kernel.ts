@@ -15,6 +15,7 @@ import type { Takers } from "./takers.ts";
 import type { Counters, Log } from "./telemetry.ts";
 import type { Watchers } from "./watchers.ts";
 import type { Writer } from "./writer.ts";
+import { streamSilenceMs } from "../limits.ts";
 
 /** The parts that the engine's files share. Built once in engine.ts; nothing in here decides. */
 export interface Kernel {
@@ -58,8 +59,14 @@ export function decideContext(kernel: Kernel, stored: DecideContext["stored"]): 
 
 /** Beat, grace and timeouts all follow from the TTL (design section 7). */
 export function sessionIntervals(leaseTtlMs: number) {
+  const beatIntervalMs = Math.floor(leaseTtlMs / 3);
+  const silenceMs = Math.min(leaseTtlMs, Math.max(Math.floor(leaseTtlMs / 2), streamSilenceMs));
   return {
-    beatIntervalMs: Math.floor(leaseTtlMs / 3),
+    beatIntervalMs,
+    /** A stream that was silent for so long is asked for a sign, and given up when that does not come. */
+    pingAfterMs: Math.max(beatIntervalMs, Math.floor(silenceMs / 2)),
+    silenceMs,
+    streamCheckMs: Math.floor(silenceMs / 3),
     graceMs: Math.floor(leaseTtlMs / 2),
     watchdogMs: Math.floor((leaseTtlMs * 5) / 6),
     acceptTimeoutMs: Math.min(5_000, Math.floor(leaseTtlMs / 2)),

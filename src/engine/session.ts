@@ -282,13 +282,13 @@ export class Session implements Taker {
   }
 
   /** True when the stream has not been read, or not been spoken on, for too long. */
-  checkStream(): "ok" | "ping" | "stalled" | "silent" {
+  checkStream(intervals: { pingAfterMs: number; silenceMs: number }): "ok" | "ping" | "stalled" | "silent" {
     const { stream } = this;
     if (stream === undefined) return "ok";
     const nowMs = this.kernel.clock.elapsedMs();
     if (stream.outbox.length > 0 && nowMs - stream.lastTakenAtMs > outboxStallMs) return "stalled";
     const silentMs = nowMs - stream.lastFrameAtMs;
-    if (silentMs > this.leaseTtlMs) return "silent";
-    return silentMs > this.leaseTtlMs / 2 ? "ping" : "ok";
+    if (silentMs > intervals.silenceMs) return "silent";
+    return silentMs > intervals.pingAfterMs ? "ping" : "ok";
   }
 }

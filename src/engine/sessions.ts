@@ -73,14 +73,15 @@ export function createSessions(kernel: Kernel): Sessions {
 
   /** Looks after a stream for as long as it carries its session. */
   function watchStream(session: Session, stream: Stream): void {
-    kernel.alarms.set(kernel.clock.elapsedMs() + sessionIntervals(session.leaseTtlMs).beatIntervalMs, () => {
+    const intervals = sessionIntervals(session.leaseTtlMs);
+    kernel.alarms.set(kernel.clock.elapsedMs() + intervals.streamCheckMs, () => {
       if (session.stream !== stream) return;
-      switch (session.checkStream()) {
+      switch (session.checkStream(intervals)) {
         case "stalled":
           session.cutOff(stream);
           return;
         case "silent":
-          endStream(stream, goAway("SLOW_CONSUMER", "nothing was heard for a whole lease TTL", 0, 1_000));
+          endStream(stream, goAway("SLOW_CONSUMER", `nothing was heard for ${intervals.silenceMs} ms`, 0, 1_000));
           session.detach(stream);
           return;
         case "ping":

@@ -18,6 +18,8 @@ const calmMs = 1_000;
 const attackedMsMax = 1_000;
 /** Some thousand answers that nobody reads, and what the collector has not yet taken of those before them. */
 const grownMiBMax = 320;
+/** What one attack by resets may add: who opens calls only to give them up must cost no more than their headers. */
+const resetGrownMiBMax = 64;
 
 function rssMiB(rig: Rig): number {
   return Math.round(rssKiBOf(rig) / 1024);
@@ -52,15 +54,19 @@ const http2Attacks: Row = {
       await beside(rig, pause(calmMs));
       const before = rssMiB(rig);
       let most = before;
+      const grownMiB = new Map<string, number>();
       for (let number = 0; number < trials; number++) {
         const attack = attacks[number % attacks.length] as Attack;
         await tally.trial(attack.name, async () => {
           calm.push(...(await beside(rig, pause(calmMs))).latenciesMs);
+          const calmMiB = rssMiB(rig);
           const attacking = attackOnce(rig, attack);
           const { latenciesMs, failures } = await beside(rig, attacking);
           const { connections, closed, landed } = await attacking;
           attacked.push(...latenciesMs);
-          most = Math.max(most, rssMiB(rig));
+          const attackedMiB = rssMiB(rig);
+          most = Math.max(most, attackedMiB);
+          grownMiB.set(attack.name, Math.max(grownMiB.get(attack.name) ?? 0, attackedMiB - calmMiB));
           tally.add("connections of attackers", connections);
           const violations = failures.slice(0, 2).map((failure) => `the client beside it: ${failure}`);
           if (attack.mustClose && closed < connections) violations.push("a connection was not closed");
@@ -75,6 +81,10 @@ const http2Attacks: Row = {
         const [p50, p99, max] = [0.5, 0.99, 1].map((q) => quantile(latenciesMs, q));
         tally.figures[`client beside it, ${name}: calls, p50, p99, max ms`] =
           `${latenciesMs.length.toLocaleString("en")}, ${p50}, ${p99}, ${max}`;
+      }
+      tally.figures["RSS MiB that one attack added, most"] = [...grownMiB].map((each) => each.join(" ")).join(", ");
+      for (const [name, grown] of grownMiB) {
+        if (name.endsWith("reset") && grown > resetGrownMiBMax) tally.violations.push(`${name} added ${grown} MiB`);
       }
       tally.figures["RSS MiB before, most"] = `${before}, ${most}`;
       if (most > before + grownMiBMax) tally.violations.push(`the server grew from ${before} to ${most} MiB`);

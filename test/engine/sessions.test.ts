@@ -125,3 +125,30 @@ test("a Hello too many in one second is told when to come back, and is welcome t
   expect(again.of("welcome")).toHaveLength(1);
   expect(rig.engine.status().counters).toMatchObject({ hellos: hellosPerSecondMax + 2, hellosPutOff: 1 });
 });
+
+test("a worker that is gone without a word is noticed within 20 s; one that says a word when it is asked stays", async () => {
+  const rig = new EngineRig();
+  const [gone, quiet] = [await rig.worker().greeted(), await rig.worker().greeted()];
+  let pings = 0;
+  for (let second = 1; second <= 60; second++) {
+    await rig.advanceMs(1_000);
+    if (quiet.of("ping").length > pings) quiet.handle.pong(++pings);
+    if (second <= 14) expect(gone.ended).toBe(false);
+    if (second >= 20) expect(gone.ended).toBe(true);
+  }
+  expect(gone.of("ping")).toHaveLength(1);
+  expect(gone.of("goAway")).toMatchObject([{ reason: "SLOW_CONSUMER" }]);
+  expect(quiet.ended).toBe(false);
+});
+
+test.each([
+  { leaseTtlMs: 6_000, endedMs: [6_000, 8_000] },
+  { leaseTtlMs: 60_000, endedMs: [30_000, 40_000] },
+])("with a TTL of $leaseTtlMs ms a silent stream ends between $endedMs ms", async ({ leaseTtlMs, endedMs }) => {
+  const rig = new EngineRig({ leaseTtlMs });
+  const gone = await rig.worker().greeted();
+  await rig.advanceMs(endedMs[0]!);
+  expect(gone.ended).toBe(false);
+  await rig.advanceMs(endedMs[1]! - endedMs[0]!);
+  expect(gone.ended).toBe(true);
+});
