@@ -1,9 +1,11 @@
-// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store memory|sqlite|both]
+// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store mixed|memory|sqlite|both]
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { numberOption } from "../support/number-option.ts";
+import type { ImageKind } from "./images.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { shrink } from "./shrink.ts";
+import { imagesOf, isStore, replayOf, stores } from "./stores.ts";
 import { type Outcome, runWorld } from "./world.ts";
 
 const { values } = parseArgs({
@@ -12,20 +14,25 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     from: { type: "string" },
     minutes: { type: "string" },
-    store: { type: "string", default: "memory" },
+    store: { type: "string", default: "mixed" },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: true },
   },
   allowNegative: true,
 });
 
+const { store } = values;
+if (!isStore(store)) {
+  console.error(`--store: ${JSON.stringify(store)} is none of ${stores.join(", ")}`);
+  process.exit(2);
+}
+
 /** On one store, or on both, which must say the same. */
-async function tried(plan: Plan): Promise<Outcome> {
-  const image = values.store === "sqlite" ? "sqlite" : "memory";
+async function tried(plan: Plan, [image, other]: readonly ImageKind[]): Promise<Outcome> {
   const outcome = await runWorld(plan, { keepLines: values.trace, image });
-  if (values.store !== "both") return outcome;
-  const { digest } = await runWorld(plan, { image: "sqlite" });
-  return digest === outcome.digest ? outcome : { ...outcome, failure: `on SQLite the trace is ${digest}` };
+  if (other === undefined) return outcome;
+  const { digest } = await runWorld(plan, { image: other });
+  return digest === outcome.digest ? outcome : { ...outcome, failure: `on ${other} the trace is ${digest}` };
 }
 
 const only = values.seed === undefined ? undefined : numberOption("seed", values.seed, 0, { min: 0 });
@@ -36,13 +43,16 @@ const endsAtMs =
   performance.now() + (values.seeds === undefined && only === undefined ? minutes * 60_000 : Number.POSITIVE_INFINITY);
 const startedAtMs = performance.now();
 const fired: Record<string, number> = {};
+const seedsOn: Record<ImageKind, number> = { memory: 0, sqlite: 0 };
 let done = 0;
 let virtualMs = 0;
 let failed = 0;
 
 for (let seed = first; done < count && performance.now() < endsAtMs; seed++, done++) {
   const plan = planOf(seed);
-  const outcome = await tried(plan);
+  const images = imagesOf(store, seed);
+  const outcome = await tried(plan, images);
+  for (const image of images) seedsOn[image] += 1;
   virtualMs += outcome.virtualMs;
   for (const [kind, times] of Object.entries(outcome.fired)) fired[kind] = (fired[kind] ?? 0) + times;
   if (values.trace) console.log(outcome.lines.join("\n"));
@@ -50,12 +60,12 @@ for (let seed = first; done < count && performance.now() < endsAtMs; seed++, don
   if (outcome.failure === undefined) continue;
   failed += 1;
   console.log(`seed ${seed} FAILED (trace ${outcome.digest}): ${outcome.failure}`);
-  console.log(`  again: npm run simulate -- --seed ${seed} --store ${values.store} --trace`);
+  console.log(`  again: ${replayOf(seed, images)} --trace`);
   if (values.shrink) {
     const { choices, ...world } = await shrink(
       plan,
       outcome.failure,
-      async (smaller) => (await tried(smaller)).failure,
+      async (smaller) => (await tried(smaller, images)).failure,
     );
     console.log(`  shrunk to ${choices.length} choices of ${plan.choices.length}, in ${JSON.stringify(world)}:`);
     for (const choice of choices) console.log(`  ${JSON.stringify(choice)}`);
@@ -69,6 +79,7 @@ console.log(
     firstSeed: first,
     seeds: done,
     failed,
+    seedsOn,
     seconds: Math.round(seconds),
     seedsPerHour: Math.round((done / seconds) * 3_600),
     virtualHours: Math.round(virtualMs / 36_000) / 100,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { planOf } from "./plan.ts";
+import { imagesOf, replayOf } from "./stores.ts";
 import { runWorld } from "./world.ts";
 
 const corpus = JSON.parse(readFileSync(join(import.meta.dirname, "corpus.json"), "utf8")) as {
@@ -26,7 +27,7 @@ test("on a SQLite file everything is as in memory", async () => {
   for (let seed = 1; seed <= 20; seed++) {
     const inMemory = await runWorld(planOf(seed));
     const onFile = await runWorld(planOf(seed), { image: "sqlite" });
-    expect(onFile, `npm run simulate -- --store both --seed ${seed}`).toEqual(inMemory);
+    expect(onFile, replayOf(seed, imagesOf("both", seed))).toEqual(inMemory);
   }
 });
 
@@ -34,9 +35,9 @@ test("a minute of fresh seeds breaks no promise", { timeout: 180_000 }, async ()
   const endsAtMs = performance.now() + 60_000;
   let seeds = 0;
   for (let seed = randomInt(2 ** 31); performance.now() < endsAtMs; seed++, seeds++) {
-    const image = seed % 20 === 0 ? "sqlite" : "memory";
-    const { failure } = await runWorld(planOf(seed), { image });
-    expect(failure, `npm run simulate -- --store ${image} --seed ${seed}`).toBeUndefined();
+    const images = imagesOf("mixed", seed);
+    const { failure } = await runWorld(planOf(seed), { image: images[0] });
+    expect(failure, replayOf(seed, images)).toBeUndefined();
   }
   expect(seeds).toBeGreaterThan(0);
 });
