@@ -38,8 +38,8 @@ def _node() -> str | None:
 
 
 def steady_address() -> str:
-    """For a server that comes back to it: a loopback address besides 127.0.0.1 where the system has them, as Linux does,
-    and below the ports that most systems give to whoever asks for any, so that nobody takes its place while it is away."""
+    """For a server that comes back to it: a loopback address besides 127.0.0.1 where the system has them, as Linux
+    does, and below the ports that most systems give to whoever asks for any, so that nobody takes its place."""
     own = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
     for host in (*[own] * 100, *["127.0.0.1"] * 100):
         address = (host, random.randint(20_000, 29_999))
