@@ -2,6 +2,7 @@ import { EngineError, type Refusal } from "../../src/core/errors.ts";
 import type { Engine } from "../../src/engine/api.ts";
 import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
+import type { Fired } from "./fired.ts";
 import type { Server } from "./server.ts";
 import type { Process } from "./timeline.ts";
 
@@ -11,6 +12,7 @@ import type { Process } from "./timeline.ts";
 export interface CallWorld {
   readonly checker: Checker;
   readonly net: Chance;
+  readonly fired: Fired;
   readonly latencyMs: number;
   /** Now: 0 when the faults are over. */
   readonly lossShare: () => number;
@@ -42,9 +44,17 @@ export class Calls {
     judge: (answer: Answer<T>) => void,
     patienceMs = retryMs,
   ): Promise<Answer<T>> {
-    const { net } = this.#world;
+    const { net, fired } = this.#world;
     return new Promise((resolve) => {
       let done = false;
+      let asked = false;
+      const asks =
+        (repeat: boolean) =>
+        (engine: Engine, signal: AbortSignal): Promise<T> => {
+          if (repeat && asked) fired.hit("repeatedCall");
+          asked = true;
+          return ask(engine, signal);
+        };
       const arrived = (answer: Answer<T>): void => {
         if (done) return;
         done = true;
@@ -54,10 +64,11 @@ export class Calls {
       };
       const attempt = (): void => {
         if (done) return;
-        const { lossShare, repeatShare } = this.#world;
-        if (!net.maybe(lossShare())) this.#once(process, name, ask, judge, arrived);
+        const { lossShare, repeatShare, server } = this.#world;
+        if (!net.maybe(lossShare())) this.#once(process, name, asks(false), judge, arrived);
+        else if (server() !== undefined) fired.hit("lostCall");
         if (net.maybe(repeatShare())) {
-          process.in(net.float() * 3_000, () => this.#once(process, name, ask, judge, arrived));
+          process.in(net.float() * 3_000, () => this.#once(process, name, asks(true), judge, arrived));
         }
         process.in(patienceMs * (1 + net.float()), attempt);
       };
@@ -72,13 +83,16 @@ export class Calls {
     judge: (answer: Answer<T>) => void,
     arrived: (answer: Answer<T>) => void,
   ): void {
-    const { checker, net, latencyMs, lossShare, server: serverNow } = this.#world;
+    const { checker, net, fired, latencyMs, lossShare, server: serverNow } = this.#world;
     const server = serverNow();
     if (server === undefined) return;
     const lost = net.maybe(lossShare());
     const caller = new AbortController();
+    let told = false;
     const tell = (answer: Answer<T>): void => {
       if (!server.process.alive) return;
+      told = true;
+      if (lost && !caller.signal.aborted) fired.hit("lostAnswer");
       try {
         judge(answer);
       } catch (error) {
@@ -88,7 +102,12 @@ export class Calls {
     };
     server.process.in(net.float() * latencyMs, () => {
       // A caller whose connection breaks is gone before it has its answer.
-      if (lost && net.maybe(0.5)) server.process.in(net.float() * 1_000, () => caller.abort());
+      if (lost && net.maybe(0.5)) {
+        server.process.in(net.float() * 1_000, () => {
+          if (!told) fired.hit("callerGone");
+          caller.abort();
+        });
+      }
       ask(server.engine, caller.signal).then(
         (answer) => tell({ answer }),
         (error: unknown) => {

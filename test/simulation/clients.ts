@@ -2,7 +2,9 @@ import type { Refusal } from "../../src/core/errors.ts";
 import type { Engine, RunView, StartOutcome } from "../../src/engine/api.ts";
 import { judgeRefusal } from "./answers.ts";
 import type { Answer, Calls } from "./calls.ts";
+import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
+import type { Fired } from "./fired.ts";
 import type { Choice } from "./plan.ts";
 import { judgeView } from "./readers.ts";
 import { graceMs } from "./programs.ts";
@@ -19,13 +21,17 @@ export class Clients {
   readonly process: Process;
   readonly #calls: Calls;
   readonly #checker: Checker;
+  readonly #net: Chance;
+  readonly #fired: Fired;
   /** Calls that were not answered yet. */
   open = 0;
 
-  constructor(process: Process, calls: Calls, checker: Checker) {
+  constructor(process: Process, calls: Calls, checker: Checker, net: Chance, fired: Fired) {
     this.process = process;
     this.#calls = calls;
     this.#checker = checker;
+    this.#net = net;
+    this.#fired = fired;
   }
 
   async #call<T>(
@@ -66,12 +72,14 @@ export class Clients {
       },
     );
     if (!("answer" in started) || started.answer.kind !== "started") return;
+    this.#fired.hit("start");
     // Somebody else takes the same name for something else.
     const other = { ...request, requestId: `another-${choice.run}`, input: undefined };
     await this.#call(
       `start ${runId} again`,
       async (engine) => (await engine.startRuns([other]))[0] as StartOutcome,
       (answer) => {
+        this.#fired.hit("otherStart");
         if ("refusal" in answer || answer.answer.kind === "started" || answer.answer.reason !== "RUN_EXISTS") {
           throw checker.violation(`I11 ${runId} is started by two requests`);
         }
@@ -81,7 +89,7 @@ export class Clients {
 
   async signal(runId: string, name: string, requestId: string): Promise<void> {
     const checker = this.#checker;
-    await this.#call(
+    const signalled = await this.#call(
       `signal ${requestId}`,
       (engine) => engine.signalRun({ namespace, runId }, { name, payload: undefined, requestId }),
       (answer) => {
@@ -90,6 +98,7 @@ export class Clients {
           throw checker.violation(`I1 ${requestId} is acknowledged and not in the file`);
       },
     );
+    if ("answer" in signalled) this.#fired.hit("signal");
   }
 
   async steer(kind: Steer, runId: string, requestId: string): Promise<void> {
@@ -112,7 +121,7 @@ export class Clients {
           return engine.getRun(ref);
       }
     };
-    await this.#call(`${kind} ${runId}`, ask, (answer) => {
+    const steered = await this.#call(`${kind} ${runId}`, ask, (answer) => {
       if ("refusal" in answer) return this.#refused(runId, answer.refusal);
       const view = answer.answer;
       judgeView(checker, view);
@@ -123,6 +132,7 @@ export class Clients {
         (kind === "pause" && run.pauses === 0);
       if (undone) throw checker.violation(`I1 ${kind} of ${runId} is acknowledged before it is durable`);
     });
+    if ("answer" in steered) this.#fired.hit(kind);
   }
 
   async wait(runId: string): Promise<void> {
@@ -135,6 +145,30 @@ export class Clients {
         judgeView(this.#checker, answer.answer.run);
       },
     );
+  }
+
+  /** Many ask at once: what one of them does is not durable when the next one is judged. */
+  volley(runId: string, atMs: number): void {
+    const kinds: readonly Steer[] = ["get", "cancel", "terminate", "resume", "retry", "pause"];
+    const apart = this.#net.pick([0, 1, 5]);
+    let unanswered = 0;
+    const shoot = async (shot: number): Promise<void> => {
+      const requestId = `volley-${runId}-${atMs}-${shot}`;
+      const kind = this.#net.maybe(0.3) ? undefined : this.#net.pick(kinds);
+      if (kind !== undefined) return this.steer(kind, runId, requestId);
+      if (this.#net.maybe(0.5)) return this.wait(runId);
+      return this.signal(runId, "volley", requestId);
+    };
+    const answered = (): void => {
+      unanswered -= 1;
+      if (unanswered > 0) this.#fired.hit("volley");
+    };
+    for (let shot = 0; shot < 8; shot++) {
+      this.process.in(this.#net.float() * apart, () => {
+        unanswered += 1;
+        void shoot(shot).then(answered);
+      });
+    }
   }
 
   #refused(runId: string, { reason, message }: Refusal): void {

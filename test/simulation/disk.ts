@@ -1,5 +1,6 @@
 import type { Batch, CommitOutcome, Store } from "../../src/store/store.ts";
 import type { Chance } from "./chance.ts";
+import type { Fired } from "./fired.ts";
 import { createImage, type Image, type ImageKind } from "./images.ts";
 import type { Process, Timeline } from "./timeline.ts";
 
@@ -15,6 +16,7 @@ export class Disk {
   slowMs = 0;
   readonly #timeline: Timeline;
   readonly #chance: Chance;
+  readonly #fired: Fired;
   readonly #onDurable: (batch: Batch) => void;
   readonly #onBegin: (batch: Batch) => void;
   readonly #onRefused: (message: string) => void;
@@ -26,6 +28,7 @@ export class Disk {
     kind: ImageKind,
     timeline: Timeline,
     chance: Chance,
+    fired: Fired,
     {
       onBegin,
       onDurable,
@@ -42,6 +45,7 @@ export class Disk {
     this.#onRefused = onRefused;
     this.#timeline = timeline;
     this.#chance = chance;
+    this.#fired = fired;
     this.#onDurable = onDurable;
   }
 
@@ -52,6 +56,7 @@ export class Disk {
     if (batch === undefined) return;
     const kept = this.#chance.maybe(0.5);
     this.#timeline.trace(`disk commit ${batch.commitNo} ${kept ? "survives" : "is lost"}`);
+    this.#fired.hit(kept ? "crashKeeps" : "crashLoses");
     if (!kept) return;
     void this.#store?.commit(batch);
     this.#keep(batch);
@@ -74,12 +79,20 @@ export class Disk {
         const batch = copyOf(given);
         this.#underWay = batch;
         this.#onBegin(batch);
+        if (this.slowMs > 0) this.#fired.hit("slowDisk");
         await sync();
-        if (this.full) return this.#refused({ kind: "full", message: "simulated: no room" });
+        if (this.full) {
+          this.#fired.hit("fullDisk");
+          return this.#refused({ kind: "full", message: "simulated: no room" });
+        }
         const { failing } = this;
         this.failing = undefined;
-        if (failing === "constraint") return this.#refused({ kind: failing, message: "simulated: constraint" });
+        if (failing === "constraint") {
+          this.#fired.hit("constraint");
+          return this.#refused({ kind: failing, message: "simulated: constraint" });
+        }
         if (failing === "fatal") {
+          this.#fired.hit("failedSync");
           this.crash();
           return { kind: failing, message: "simulated: sync failed" };
         }

@@ -19,6 +19,8 @@ export class Connection {
   readonly #lastMs: [number, number] = [0, 0];
   readonly #stalledUntilMs: [number, number] = [0, 0];
   readonly #told: [boolean, boolean] = [false, false];
+  /** Called once for a stall, when something waits behind it. */
+  readonly #held: [(() => void) | undefined, (() => void) | undefined] = [undefined, undefined];
   readonly latencyMs: number;
   readonly index: number;
   up = true;
@@ -36,10 +38,12 @@ export class Connection {
     if (!this.up) return;
     const to = from === 0 ? 1 : 0;
     const arrivesMs = this.#timeline.nowMs + this.latencyMs * (0.2 + this.#chance.float());
+    if (this.#stalledUntilMs[from] > arrivesMs) this.waits(from);
     const atMs = Math.max(arrivesMs, this.#lastMs[from], this.#stalledUntilMs[from]);
     this.#lastMs[from] = atMs;
     this.#ends[to].process.at(atMs, () => {
       if (this.#stalledUntilMs[from] > this.#timeline.nowMs) {
+        if (this.up) this.waits(from);
         this.#ends[to].process.at(this.#stalledUntilMs[from], () => this.#arrive(to, run));
       } else this.#arrive(to, run);
     });
@@ -57,17 +61,27 @@ export class Connection {
   stalledUntilMs(from: 0 | 1): number {
     return this.#stalledUntilMs[from];
   }
-  stall(from: 0 | 1, ms: number): void {
+  stall(from: 0 | 1, ms: number, held: () => void): void {
     this.#stalledUntilMs[from] = this.#timeline.nowMs + ms;
+    this.#held[from] = held;
   }
-  /** What is under way is lost. Each end learns of it after its time; undefined: only from its own watchdog. */
-  cut(toldMs: readonly [number | undefined, number | undefined]): void {
-    if (!this.up) return;
+  /** Something from this end waits behind the stall. */
+  waits(from: 0 | 1): void {
+    this.#held[from]?.();
+    this.#held[from] = undefined;
+  }
+  /**
+   * What is under way is lost. Each end learns of it after its time; undefined: only from its own watchdog. False when
+   * there was nothing left to cut.
+   */
+  cut(toldMs: readonly [number | undefined, number | undefined]): boolean {
+    if (!this.up) return false;
     this.up = false;
     for (const side of [0, 1] as const) {
       const ms = toldMs[side];
       if (ms !== undefined) this.#ends[side].process.in(ms, () => this.#tell(side));
     }
+    return true;
   }
   #tell(side: 0 | 1): void {
     if (this.#told[side]) return;

@@ -3,6 +3,7 @@ import type { Engine, RunView } from "../../src/engine/api.ts";
 import type { Batch } from "../../src/store/store.ts";
 import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
+import type { Fired } from "./fired.ts";
 import type { Server } from "./server.ts";
 import type { Process } from "./timeline.ts";
 
@@ -22,14 +23,16 @@ export function judgeView(checker: Checker, view: RunView): void {
 export class Readers {
   readonly #checker: Checker;
   readonly #chance: Chance;
+  readonly #fired: Fired;
   readonly #server: () => Server | undefined;
   readonly #process: Process;
   /** Watchers that have not seen the end of their run. */
   open = 0;
 
-  constructor(checker: Checker, chance: Chance, process: Process, server: () => Server | undefined) {
+  constructor(checker: Checker, chance: Chance, fired: Fired, process: Process, server: () => Server | undefined) {
     this.#checker = checker;
     this.#chance = chance;
+    this.#fired = fired;
     this.#process = process;
     this.#server = server;
   }
@@ -42,6 +45,7 @@ export class Readers {
     if (server === undefined || run === undefined) return;
     const ref = { namespace, runId: run.runId };
     server.process.in(this.#chance.float() * 0.2, () => {
+      this.#fired.hit("spy");
       this.#quietly(this.#look(server.engine, ref));
     });
   }
@@ -86,6 +90,7 @@ export class Readers {
     const look = (): void => {
       const run = this.#checker.byId.get(runId);
       if ((run?.ended !== undefined && afterSeq === run.lastSeq) || (run === undefined && hopeless())) {
+        if (run !== undefined) this.#fired.hit("watch");
         this.open -= 1;
         return;
       }

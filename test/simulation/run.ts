@@ -1,7 +1,8 @@
-// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store mixed|memory|sqlite|both]
+// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store mixed|memory|sqlite|both] [--json]
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { numberOption } from "../support/number-option.ts";
+import { Fired, seedsEnough } from "./fired.ts";
 import type { ImageKind } from "./images.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { shrink } from "./shrink.ts";
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     store: { type: "string", default: "mixed" },
     trace: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
     shrink: { type: "boolean", default: true },
   },
   allowNegative: true,
@@ -42,7 +44,7 @@ const minutes = numberOption("minutes", values.minutes, 1, { min: 0, whole: fals
 const endsAtMs =
   performance.now() + (values.seeds === undefined && only === undefined ? minutes * 60_000 : Number.POSITIVE_INFINITY);
 const startedAtMs = performance.now();
-const fired: Record<string, number> = {};
+const fired = new Fired();
 const seedsOn: Record<ImageKind, number> = { memory: 0, sqlite: 0 };
 let done = 0;
 let virtualMs = 0;
@@ -54,7 +56,7 @@ for (let seed = first; done < count && performance.now() < endsAtMs; seed++, don
   const outcome = await tried(plan, images);
   for (const image of images) seedsOn[image] += 1;
   virtualMs += outcome.virtualMs;
-  for (const [kind, times] of Object.entries(outcome.fired)) fired[kind] = (fired[kind] ?? 0) + times;
+  fired.add(outcome.fired);
   if (values.trace) console.log(outcome.lines.join("\n"));
   if (only !== undefined) console.log(`seed ${seed}: trace ${outcome.digest}, ${outcome.steps} steps`);
   if (outcome.failure === undefined) continue;
@@ -73,6 +75,9 @@ for (let seed = first; done < count && performance.now() < endsAtMs; seed++, don
   if (failed >= 5) break;
 }
 
+const never = fired.never(done);
+if (!values.json) console.log(fired.table());
+if (never.length > 0) console.log(`NEVER TOOK HOLD in ${done} seeds (${seedsEnough} are enough): ${never.join(", ")}`);
 const seconds = (performance.now() - startedAtMs) / 1_000;
 console.log(
   JSON.stringify({
@@ -83,7 +88,8 @@ console.log(
     seconds: Math.round(seconds),
     seedsPerHour: Math.round((done / seconds) * 3_600),
     virtualHours: Math.round(virtualMs / 36_000) / 100,
-    fired,
+    never,
+    fired: fired.counts,
   }),
 );
-process.exitCode = failed === 0 ? 0 : 1;
+process.exitCode = failed === 0 && never.length === 0 ? 0 : 1;

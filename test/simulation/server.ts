@@ -92,6 +92,7 @@ export class Server {
       // What the network does not take waits with the engine.
       const stalledUntilMs = connection().stalledUntilMs(1);
       if (stalledUntilMs > this.#timeline.nowMs) {
+        if (connection().up) connection().waits(1);
         sawWake = true;
         return void process.at(stalledUntilMs, pump);
       }

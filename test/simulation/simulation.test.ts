@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { Fired } from "./fired.ts";
 import { planOf } from "./plan.ts";
 import { imagesOf, replayOf } from "./stores.ts";
 import { runWorld } from "./world.ts";
@@ -33,11 +34,14 @@ test("on a SQLite file everything is as in memory", async () => {
 
 test("a minute of fresh seeds breaks no promise", { timeout: 180_000 }, async () => {
   const endsAtMs = performance.now() + 60_000;
+  const fired = new Fired();
   let seeds = 0;
   for (let seed = randomInt(2 ** 31); performance.now() < endsAtMs; seed++, seeds++) {
     const images = imagesOf("mixed", seed);
-    const { failure } = await runWorld(planOf(seed), { image: images[0] });
-    expect(failure, replayOf(seed, images)).toBeUndefined();
+    const outcome = await runWorld(planOf(seed), { image: images[0] });
+    fired.add(outcome.fired);
+    expect(outcome.failure, replayOf(seed, images)).toBeUndefined();
   }
   expect(seeds).toBeGreaterThan(0);
+  expect(fired.never(seeds)).toEqual([]);
 });

@@ -114,6 +114,8 @@ export class Process {
   readonly name: string;
   alive = true;
   stoppedUntilMs = 0;
+  /** Called once for a stop, when something that is due waits for its end. */
+  #held: (() => void) | undefined;
 
   constructor(timeline: Timeline, name: string) {
     this.timeline = timeline;
@@ -123,8 +125,10 @@ export class Process {
     let cancelled = false;
     const fire = (): void => {
       if (!this.alive || cancelled) return;
-      if (this.stoppedUntilMs > this.timeline.nowMs) this.timeline.at(this.stoppedUntilMs, fire);
-      else run();
+      if (this.stoppedUntilMs <= this.timeline.nowMs) return run();
+      this.#held?.();
+      this.#held = undefined;
+      this.timeline.at(this.stoppedUntilMs, fire);
     };
     this.timeline.at(atMs, fire);
     return () => {
@@ -138,7 +142,8 @@ export class Process {
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => this.in(ms, resolve));
   }
-  stopFor(ms: number): void {
+  stopFor(ms: number, held: () => void): void {
+    this.#held = held;
     this.stoppedUntilMs = Math.max(this.stoppedUntilMs, this.timeline.nowMs + ms);
   }
 }

@@ -83,7 +83,7 @@ export class UnaryRun {
 
   /** One change, until it is answered. Throws Stop when the run is not this worker's any more. */
   async #say(change: Change): Promise<OpApplied | Refusal> {
-    const { calls, checker, chance } = this.#world;
+    const { calls, checker, chance, fired } = this.#world;
     const { leases } = checker;
     checker.requests.change(this.#lease.leaseId, change.type, "stepKey" in change ? change.stepKey : "");
     if (change.type === "SuspendRun") leases.askedToEnd(this.#lease.leaseId, "SUSPENDED");
@@ -100,7 +100,10 @@ export class UnaryRun {
     );
     if (change.type === "CompleteStep" && "answer" in said && chance.maybe(0.3)) this.#contradict(change);
     if ("refusal" in said) {
-      if (said.refusal.reason === "LEASE_LOST" && !this.#careless) throw new Stop();
+      if (said.refusal.reason === "LEASE_LOST") {
+        if (!this.#careless) throw new Stop();
+        fired.hit("lostLease");
+      }
       return said.refusal;
     }
     if (said.answer.notices.some(({ what }) => what.kind === "cancel")) this.#cancelled = true;
@@ -115,6 +118,7 @@ export class UnaryRun {
       `contradiction of ${this.#runId}`,
       (engine: Engine) => engine.applyUnary({ namespace, lease: this.#lease, opId: 0, change: other }),
       (answer: Answer<unknown>) => {
+        this.#world.fired.hit("otherResult");
         if ("refusal" in answer) return this.#judge([other], answer.refusal);
         throw this.#world.checker.violation(`I4 ${this.#runId}: another result of ${change.stepKey} is accepted`);
       },

@@ -2,6 +2,7 @@ import type { Assignment } from "../../src/engine/frames.ts";
 import type { Calls } from "./calls.ts";
 import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
+import type { Fired } from "./fired.ts";
 import type { Process, Timeline } from "./timeline.ts";
 import { UnaryRun } from "./unary-run.ts";
 
@@ -14,6 +15,7 @@ export interface UnaryWorld {
   readonly chance: Chance;
   readonly checker: Checker;
   readonly calls: Calls;
+  readonly fired: Fired;
   readonly leaseTtlMs: number;
   readonly dies: (runId: string, key: string, deaths: number) => boolean;
 }

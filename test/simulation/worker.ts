@@ -7,6 +7,7 @@ import { workflow } from "../../clients/typescript/src/workflow.ts";
 import { ServerFrameSchema, WorkerFrameSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import type { Chance } from "./chance.ts";
 import type { Checker } from "./checker.ts";
+import type { Fired } from "./fired.ts";
 import type { Connection, End } from "./network.ts";
 import { type Op, retryPolicyOf } from "./programs.ts";
 import { Process, type Timeline } from "./timeline.ts";
@@ -17,6 +18,7 @@ export interface WorkerWorld {
   readonly timeline: Timeline;
   readonly chance: Chance;
   readonly checker: Checker;
+  readonly fired: Fired;
   /** Share of ops that are sent once more, much later. */
   readonly staleShare: number;
   readonly leaseTtlMs: number;
@@ -98,8 +100,11 @@ export class SimulatedWorker {
   }
 
   /** The same ops on whatever stream there is by then: the lease may have another holder. */
-  #sendAgain({ chance, leaseTtlMs }: WorkerWorld, bytes: Uint8Array): void {
-    this.process.in(chance.float() * leaseTtlMs * 2, () => this.#connection?.send(0, bytes));
+  #sendAgain({ chance, fired, leaseTtlMs }: WorkerWorld, bytes: Uint8Array): void {
+    this.process.in(chance.float() * leaseTtlMs * 2, () => {
+      if (this.#connection?.up === true) fired.hit("staleOps");
+      this.#connection?.send(0, bytes);
+    });
   }
 }
 

@@ -1,18 +1,17 @@
-import { EngineError } from "../../src/core/errors.ts";
 import { Calls } from "./calls.ts";
 import { Chance } from "./chance.ts";
 import { Checker } from "./checker.ts";
-import { Clients, type Steer } from "./clients.ts";
+import { Clients } from "./clients.ts";
 import { Disk } from "./disk.ts";
+import { type Counts, Fired } from "./fired.ts";
+import { Fleet } from "./fleet.ts";
 import type { ImageKind } from "./images.ts";
-import { Connection, type End } from "./network.ts";
+import { Operator } from "./operator.ts";
 import type { Choice, Plan } from "./plan.ts";
-import { graceMs, signalsOf, worstMs } from "./programs.ts";
+import { graceMs, worstMs } from "./programs.ts";
 import { Readers } from "./readers.ts";
 import { Server } from "./server.ts";
 import { Process, Timeline } from "./timeline.ts";
-import { UnaryWorker } from "./unary-worker.ts";
-import { SimulatedWorker } from "./worker.ts";
 
 // The world of one plan: a server that dies and comes back on the same disk, workers, clients, and what breaks.
 // First all faults, then none: what was started must come to its end.
@@ -23,7 +22,8 @@ export interface Outcome {
   readonly steps: number;
   readonly virtualMs: number;
   readonly lines: readonly string[];
-  readonly fired: Readonly<Record<string, number>>;
+  /** How often what was asked and what broke took hold. */
+  readonly fired: Counts;
 }
 
 /** What the engine may add behind the last thing that was due: the last back-off of an expired lease, and its ways round. */
@@ -43,49 +43,49 @@ export async function runWorld(
   world.disk.remove();
   const { timeline, fired } = world;
   const { steps, nowMs: virtualMs, lines = [] } = timeline;
-  return { failure, digest: timeline.digest(), steps, virtualMs, lines, fired };
+  return { failure, digest: timeline.digest(), steps, virtualMs, lines, fired: fired.counts };
 }
 
 class World {
   readonly timeline: Timeline;
   readonly checker: Checker;
-  readonly fired: Record<string, number> = {};
+  readonly fired = new Fired();
   readonly #plan: Plan;
   readonly disk: Disk;
-  readonly #net: Chance;
-  readonly #calls: Calls;
   readonly #clients: Clients;
   readonly #readers: Readers;
-  readonly #workers: (SimulatedWorker | UnaryWorker)[] = [];
-  readonly #connections = new Map<number, Connection>();
-  readonly #deaths = new Map<string, number>();
+  readonly #operator: Operator;
+  readonly #fleet: Fleet;
   #server: Server | undefined;
   #wallAheadMs = 0;
+  /** How far it was ahead when a server last looked. */
+  #seenAheadMs = 0;
   #faultsOver = false;
   #commitMs = 0;
-  #rounds = 0;
 
   constructor(plan: Plan, keepLines: boolean, image: ImageKind) {
     this.#plan = plan;
     this.timeline = new Timeline(keepLines);
-    const { timeline } = this;
+    const { timeline, fired } = this;
     this.checker = new Checker(() => timeline.nowMs);
     const { checker } = this;
     const server = (): Server | undefined => this.#server;
     const net = new Chance(plan.seed, "net");
-    this.#net = net;
-    this.#calls = new Calls({
+    const calls = new Calls({
       checker,
       net,
+      fired,
       latencyMs: plan.latencyMs,
       lossShare: () => (this.#faultsOver ? 0 : plan.lossShare),
       repeatShare: () => (this.#faultsOver ? 0 : plan.repeatShare),
       server,
     });
     const process = new Process(timeline, "clients");
-    this.#clients = new Clients(process, this.#calls, checker);
-    this.#readers = new Readers(checker, new Chance(plan.seed, "readers"), process, server);
-    this.disk = new Disk(image, timeline, new Chance(plan.seed, "disk"), {
+    this.#clients = new Clients(process, calls, checker, net, fired);
+    this.#readers = new Readers(checker, new Chance(plan.seed, "readers"), fired, process, server);
+    this.#operator = new Operator(plan, checker, process, server);
+    this.#fleet = new Fleet({ plan, timeline, checker, net, calls, fired, server });
+    this.disk = new Disk(image, timeline, new Chance(plan.seed, "disk"), fired, {
       onBegin: (batch) => {
         if (batch.events.length > 0 && net.maybe(plan.spyShare)) this.#readers.spy(batch);
       },
@@ -104,7 +104,7 @@ class World {
     const { timeline, checker } = this;
     const { choices, faultsEndMs, workers, unaryWorkers, leaseTtlMs } = this.#plan;
     this.#startServer();
-    for (let index = 0; index < workers + unaryWorkers; index++) this.#startWorker(index);
+    for (let index = 0; index < workers + unaryWorkers; index++) this.#fleet.start(index);
     for (const choice of choices) timeline.at(choice.atMs, () => this.#apply(choice));
     const lastMs = Math.max(faultsEndMs, ...choices.map((choice) => choice.atMs + lengthOf(choice)));
     timeline.at(lastMs, () => this.#heal());
@@ -170,7 +170,10 @@ class World {
         checker.fold(store);
         return store;
       },
-      wallAheadMs: () => this.#wallAheadMs,
+      wallAheadMs: () => {
+        if (this.#seenAheadMs !== this.#wallAheadMs) this.fired.hit("jumpOverRestart");
+        return (this.#seenAheadMs = this.#wallAheadMs);
+      },
       leaseTtlMs: this.#plan.leaseTtlMs,
       windows: this.#plan.windows,
       checker,
@@ -189,8 +192,7 @@ class World {
     server.process.alive = false;
     this.#server = undefined;
     this.disk.crash();
-    for (const connection of this.#connections.values())
-      connection.cut([this.#net.maybe(0.8) ? 1 : undefined, undefined]);
+    this.#fleet.cutAll();
     this.timeline.at(this.timeline.nowMs + downMs, () => this.#startServer());
   }
 
@@ -201,54 +203,13 @@ class World {
     this.#disturbed(10_000);
     server.engine.drain();
     const stopped = (): void => {
-      if (this.#server === server) this.#crashServer(downMs);
+      if (this.#server !== server) return;
+      this.fired.hit("drainServer");
+      this.#crashServer(downMs);
     };
     server.process.in(200, () => void server.engine.stop().then(stopped));
     // A disk that is full or slow, or a process that stands still, does not hold up the end for ever.
     this.timeline.at(this.timeline.nowMs + 10_000, stopped);
-  }
-
-  #startWorker(index: number): void {
-    const name = `worker-${index}-${this.timeline.nowMs}`;
-    const { timeline, checker } = this;
-    const { seed, leaseTtlMs, capacity, latencyMs, staleShare } = this.#plan;
-    const chance = new Chance(seed, name);
-    const dies = (runId: string, key: string, deaths: number): boolean => this.#dies(index, `${runId} ${key}`, deaths);
-    if (index >= this.#plan.workers) {
-      const world = { timeline, chance, checker, calls: this.#calls, leaseTtlMs, dies };
-      this.#workers[index] = new UnaryWorker(world, new Process(timeline, name));
-      return;
-    }
-    const connect = (end: End): Connection | undefined => {
-      const server = this.#server;
-      if (server === undefined) return undefined;
-      let connection: Connection;
-      const other = server.accept(() => connection);
-      connection = new Connection(timeline, this.#net, [end, other], latencyMs, index);
-      this.#connections.set(index, connection);
-      return connection;
-    };
-    const world = { timeline, chance, checker, leaseTtlMs, staleShare, dies, connect };
-    this.#workers[index] = new SimulatedWorker(world, name, capacity);
-  }
-
-  #crashWorker(index: number, downMs: number): void {
-    const worker = this.#workers[index];
-    if (worker?.process.alive !== true) return;
-    worker.process.alive = false;
-    this.#connections.get(index)?.cut([undefined, this.#net.maybe(0.7) ? 5 : undefined]);
-    this.checker.stirred();
-    this.timeline.at(this.timeline.nowMs + downMs, () => this.#startWorker(index));
-  }
-
-  /** A step that kills its worker, so many times. */
-  #dies(index: number, step: string, deaths: number): boolean {
-    const before = this.#deaths.get(step) ?? 0;
-    if (before >= deaths) return false;
-    this.#deaths.set(step, before + 1);
-    this.timeline.trace(`${step} kills its worker`);
-    this.#crashWorker(index, 100);
-    return true;
   }
 
   #heal(): void {
@@ -259,65 +220,24 @@ class World {
     this.disk.failing = undefined;
     this.disk.slowMs = 0;
     this.#startServer();
-    this.#operate();
-  }
-
-  /** The operator lets go on what waits for a person. */
-  #operate(): void {
-    const server = this.#server;
-    this.#rounds += 1;
-    for (const choice of this.#plan.choices) {
-      if (choice.kind !== "start" || server === undefined) continue;
-      const runId = `run-${choice.run}`;
-      // A start that was lost until now is waited for: its signals are sent when the run is there.
-      const run = this.checker.byId.get(runId);
-      if (run === undefined || run.ended !== undefined) continue;
-      for (const name of signalsOf(choice.ops)) {
-        // One may be taken by a call that nobody waits for any more, so another follows; never while one is there, which
-        // would hide that it woke nobody.
-        if (this.checker.wakes.isOpen(run.runNo, name)) continue;
-        const requestId = `last-${choice.run}-${name}-${this.#rounds >> 3}`;
-        server.engine
-          .signalRun({ namespace: "default", runId }, { name, payload: undefined, requestId })
-          .catch((error: unknown) => this.#operatorRefused(error));
-      }
-    }
-    for (const { runId, ended } of this.checker.byId.values()) {
-      if (ended !== undefined || server === undefined) continue;
-      const row = server.store.findRun("default", runId);
-      if (row?.status !== "PAUSED") continue;
-      const resolution = row.pauseReason === "UNCERTAIN_EFFECT" ? ({ kind: "repeat" } as const) : undefined;
-      this.checker.requests.wish(runId, "resume", resolution?.kind);
-      server.engine
-        .resumeRun({ namespace: "default", runId }, resolution)
-        .catch((error: unknown) => this.#operatorRefused(error));
-    }
-    this.#clients.process.in(2_000, () => this.#operate());
-  }
-
-  #operatorRefused(error: unknown): void {
-    if (error instanceof EngineError) this.checker.bug("the operator", error.refusal);
-    else this.checker.violation(`the operator's call threw ${(error as Error).stack}`);
+    this.#operator.operate();
   }
 
   #apply(choice: Choice): void {
     const { timeline, checker } = this;
-    this.fired[choice.kind] = (this.fired[choice.kind] ?? 0) + 1;
     timeline.trace(`choice ${JSON.stringify(choice)}`);
     const server = this.#server;
     switch (choice.kind) {
       case "start":
         return void this.#clients.start(choice);
-      case "signal":
-        return void this.#clients.signal(
-          `run-${choice.run}`,
-          choice.name,
-          `signal-${choice.run}-${choice.name}-${choice.atMs}`,
-        );
+      case "signal": {
+        const { run, name, atMs } = choice;
+        return void this.#clients.signal(`run-${run}`, name, `signal-${run}-${name}-${atMs}`);
+      }
       case "watch":
         return this.#readers.watch(`run-${choice.run}`, () => this.#faultsOver && this.#clients.open === 0);
       case "volley":
-        return this.#volley(`run-${choice.run}`, choice.atMs);
+        return this.#clients.volley(`run-${choice.run}`, choice.atMs);
       case "cancel":
       case "terminate":
       case "pause":
@@ -327,34 +247,26 @@ class World {
         const { kind, run, atMs, firstAtMs = atMs } = choice;
         return void this.#clients.steer(kind, `run-${run}`, `retry-${run}-${firstAtMs}`);
       }
-      case "cut": {
-        const toldMs = this.#net.float() * 500;
-        const { deaf, worker, lateMs } = choice;
-        return this.#connections
-          .get(worker)
-          ?.cut([deaf === "worker" ? undefined : toldMs, deaf === "server" ? undefined : toldMs + lateMs]);
-      }
+      case "cut":
+        return this.#fleet.cut(choice);
       case "stall":
         if (choice.from === 1) this.#disturbed(choice.ms);
-        return this.#connections.get(choice.worker)?.stall(choice.from, choice.ms);
+        return this.#fleet.stall(choice);
       case "crashWorker":
-        return this.#crashWorker(choice.worker, choice.ms);
-      case "drainWorker": {
-        const worker = this.#workers[choice.worker];
-        if (worker instanceof SimulatedWorker) void worker.drain(choice.ms);
-        return timeline.at(timeline.nowMs + choice.ms + 100, () => {
-          if (worker === this.#workers[choice.worker]) this.#crashWorker(choice.worker, 100);
-        });
-      }
+        if (this.#fleet.crash(choice.worker, choice.ms)) this.fired.hit("crashWorker");
+        return;
+      case "drainWorker":
+        return this.#fleet.drain(choice.worker, choice.ms);
       case "stopWorker":
-        return this.#workers[choice.worker]?.process.stopFor(choice.ms);
+        return this.#fleet.stop(choice.worker, choice.ms);
       case "crashServer":
+        if (server !== undefined) this.fired.hit("crashServer");
         return this.#crashServer(choice.ms);
       case "drainServer":
         return this.#drainServer(choice.ms);
       case "stopServer":
         this.#disturbed(choice.ms);
-        return server?.process.stopFor(choice.ms);
+        return server?.process.stopFor(choice.ms, () => this.fired.hit("stopServer"));
       case "fullDisk":
         this.disk.full = true;
         this.#disturbed(choice.ms);
@@ -369,22 +281,9 @@ class World {
         this.disk.failing = choice.kind === "constraint" ? "constraint" : "fatal";
         return;
       case "jump":
+        if (server !== undefined) this.fired.hit("jump");
         this.#wallAheadMs += choice.ms;
         return checker.stirred();
-    }
-  }
-
-  /** Many ask at once: what one of them does is not durable when the next one is judged. */
-  #volley(runId: string, atMs: number): void {
-    const kinds: readonly Steer[] = ["get", "cancel", "terminate", "resume", "retry", "pause"];
-    const apart = this.#net.pick([0, 1, 5]);
-    for (let shot = 0; shot < 8; shot++) {
-      this.#clients.process.in(this.#net.float() * apart, () => {
-        const kind = this.#net.maybe(0.3) ? undefined : this.#net.pick(kinds);
-        if (kind !== undefined) return void this.#clients.steer(kind, runId, `volley-${runId}-${atMs}-${shot}`);
-        if (this.#net.maybe(0.5)) return void this.#clients.wait(runId);
-        void this.#clients.signal(runId, "volley", `volley-${runId}-${atMs}-${shot}`);
-      });
     }
   }
 
