@@ -1,9 +1,12 @@
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { Fired } from "./fired.ts";
 import { planOf } from "./plan.ts";
+import { digestsOf } from "./replay.ts";
 import { imagesOf, replayOf } from "./stores.ts";
 import { runWorld } from "./world.ts";
 
@@ -17,6 +20,15 @@ test("a seed replays exactly", async () => {
   for (let time = 0; time < 2; time++) traces.push((await runWorld(planOf(7), { keepLines: true })).lines.join("\n"));
   expect(traces[0]!.length).toBeGreaterThan(1_000);
   expect(traces[1]).toBe(traces[0]);
+});
+
+test("seeds replay exactly in another thread, and there once more on a heap that is full of garbage", async () => {
+  const seeds = [1, 2, 3, 4];
+  const digests = await digestsOf(seeds);
+  const thread = new Worker(join(import.meta.dirname, "replay-thread.ts"), { workerData: seeds, execArgv: [] });
+  const [there] = await once(thread, "message");
+  expect(new Set(digests).size).toBe(seeds.length);
+  expect(there).toMatchObject({ fresh: digests, behindGarbage: digests });
 });
 
 test("seeds that failed once do not fail again", { timeout: 60_000 }, async () => {
