@@ -1,22 +1,26 @@
-// npm run simulate:exam -- [--campaigns N] [--minutes M] [--only TEXT] [--json]
+// npm run simulate:exam -- [--campaigns N] [--minutes M] [--only TEXT] [--out FILE] [--json]
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { numberOption } from "../../support/number-option.ts";
 import { plants } from "./plants.ts";
+import { type Row, tableOf } from "./table.ts";
 import { copyTree } from "./tree.ts";
 
 // Can the simulator find what is there? Each planted bug is hunted from fresh seeds in a copy of the tree, several
-// times; then the same seeds run in a copy without it, where they must pass.
+// times; then the same seeds run in a copy without it, where they must pass. The table of all times is printed at the end, as
+// Markdown for the README, and written into a file behind each hunt if one is named: who interrupts it keeps the rest.
 
 const { values } = parseArgs({
   options: {
     campaigns: { type: "string" },
     minutes: { type: "string" },
     only: { type: "string", default: "" },
+    out: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
@@ -60,6 +64,7 @@ async function hunt(folder: string, first: number, seeds: number): Promise<Hunt>
 
 const chosen = plants.filter(({ name }) => name.includes(values.only));
 const sound = copyTree(undefined);
+const rows: Row[] = [];
 let missed = 0;
 try {
   for (let campaign = 1; campaign <= campaigns; campaign++) {
@@ -74,6 +79,8 @@ try {
       const { name } = plant;
       const { seed, seconds, failure } = found;
       const row = { campaign, name, seed, seeds: seed - first + 1, seconds: Math.round(seconds * 10) / 10, failure };
+      rows.push(row);
+      if (values.out !== undefined) writeFileSync(values.out, `${tableOf(rows)}\n`);
       if (values.json) console.log(JSON.stringify({ ...row, alarm: again.failure }));
       else {
         console.log(
@@ -86,5 +93,6 @@ try {
 } finally {
   sound.remove();
 }
+if (!values.json) console.log(`\n${tableOf(rows)}\n`);
 console.log(missed === 0 ? "all found" : `${missed} not found, or a false alarm`);
 process.exitCode = missed === 0 ? 0 : 1;
