@@ -63,6 +63,10 @@ async function hunt(folder: string, first: number, seeds: number): Promise<Hunt>
 }
 
 const chosen = plants.filter(({ name }) => name.includes(values.only));
+if (chosen.length === 0) {
+  console.error(`--only: no plant has ${JSON.stringify(values.only)} in its name`);
+  process.exit(2);
+}
 const sound = copyTree(undefined);
 const rows: Row[] = [];
 let missed = 0;

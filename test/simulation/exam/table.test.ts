@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { tableOf } from "./table.ts";
 
@@ -27,4 +29,11 @@ test("the median of an even number of hunts lies between the two in the middle",
     failure: "I1",
   }));
   expect(tableOf(hunts)).toContain("the median of these is 3 s, the longest 8 s (0).");
+});
+
+test("an exam that hunts nothing is not passed", () => {
+  const command = [join(import.meta.dirname, "run.ts"), "--only", "no such plant"];
+  const { status, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+  expect(status).toBe(2);
+  expect(stderr).toBe('--only: no plant has "no such plant" in its name\n');
 });
