@@ -102,7 +102,7 @@ export const backups: Row = {
           return { proof, violations };
         });
       }
-      await rig.end(client);
+      tally.violations.push(...(await rig.endClient(client)));
       await rig.server.signal("SIGTERM");
       tally.violations.push(...(await rig.checkBoth()).problems);
       return tally;

@@ -6,9 +6,10 @@ of the monotonic clock. --finished also demands that no run is left open. --ids 
 names a run with an event that the test made unreadable: its events are only counted.
 
 The names of the invariants are those of the reliability table: I1 every acknowledged operation is there with its value;
-I2 one without an answer is there once or not at all; I3 events 1..n without gaps; I4 one result for each step; I5 epochs
-rise and no event has one that has passed; I6 rows agree with the events; I7 nothing follows an end; I8 timers fire once
-and never early; I9 no open run that nothing will wake; I10 signals once; I11 one run for each id; I13 the file is whole.
+one that was refused is not, and the file says why it was refused; I2 one without an answer is there once or not at all;
+I3 events 1..n without gaps; I4 one result for each step; I5 epochs rise and no event has one that has passed; I6 rows
+agree with the events; I7 nothing follows an end; I8 timers fire once and never early; I9 no open run that nothing will
+wake; I10 signals once; I11 one run for each id; I13 the file is whole.
 """
 
 import argparse
@@ -23,6 +24,11 @@ RUN_SUSPENDED, RUN_PAUSED, RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED, RUN_TERMINA
 ENDS = {RUN_COMPLETED: 5, RUN_FAILED: 6, RUN_CANCELLED: 7, RUN_TERMINATED: 8}
 QUEUED, RUNNING, WAITING, PAUSED = 1, 2, 3, 4
 RESULTS = {STEP_COMPLETED, TIMER_FIRED, SIGNAL_CONSUMED}
+# Operations under a lease, and how one ends that its holder did not end itself: what still comes under it is refused.
+OF_LEASE = {"step", "consume", "timer", "suspend", "complete"}
+TAKEN = {"EXPIRED", "REVOKED", "UNDELIVERED", "UNACCEPTED", "RESTART"}
+# Refusals that no client may meet, whatever it asked for.
+BUGS = {"internal", "unknown", "data_loss"}
 # How I1 says that work which was acknowledged is gone.
 LOST = "was acknowledged and is there 0 times"
 WRITES_ROW = {RUN_CREATED, LEASE_GRANTED, LEASE_ENDED, RUN_SUSPENDED, RUN_PAUSED, RUN_REOPENED, *ENDS}
@@ -136,11 +142,42 @@ def read_ledgers(paths):
     return entries
 
 
+def cause_of(entry, events):
+    """What the file has that explains this refusal; None when there is nothing."""
+    op, reason = entry["op"], entry.get("reason")
+    if op in OF_LEASE and reason == "LEASE_LOST":
+        ends = [e.detail["reason"] for e in events if e.type == LEASE_ENDED and e.epoch == entry["epoch"]]
+        return next((f"{reason} behind {end}" for end in ends if end in TAKEN), None)
+    # The program of a run may come to its end without this signal.
+    if op == "signal" and reason == "RUN_CLOSED":
+        return reason if any(e.type in ENDS for e in events) else None
+    # Sent to be refused: in an epoch that is still to come.
+    return reason if op == "stale" and reason == "LEASE_LOST" else None
+
+
+def check_refusal(entry, events, found, told, causes, problems):
+    """A refusal says that nothing happened and why; `told`: so early that its cause must be in the file."""
+    run_id = entry.get("run", entry.get("asked", entry.get("wants")))
+    name = f"{entry['op']} {entry.get('key', '')} of {run_id} was refused {entry.get('code')} {entry.get('reason')}"
+    # The same step may have been recorded under a later lease, by another operation.
+    if any(entry["op"] not in OF_LEASE or event.epoch == entry["epoch"] for event in found):
+        problems.append(f"I1 {name} and is there")
+    elif entry.get("code") in BUGS:
+        problems.append(f"I1 {name}")
+    elif told:
+        cause = cause_of(entry, events)
+        if cause is None:
+            problems.append(f"I1 {name}, and the file has no cause")
+        elif entry["op"] != "stale":
+            causes[cause] += 1
+
+
 def check_ledger(entries, runs, before, problems):
-    counts, started = collections.Counter(), {}
+    counts, causes, started = collections.Counter(), collections.Counter(), {}
     for entry in entries.values():
         end = entry["end"]
-        if end == "ok" and before is not None and entry["ns"] >= before:
+        told = before is None or entry.get("ns", before) < before
+        if end == "ok" and not told:
             end = "unknown"
         counts[f"{entry['op']} {end}"] += 1
         run_id = entry.get("run", entry.get("asked"))
@@ -148,13 +185,11 @@ def check_ledger(entries, runs, before, problems):
             problems.append(f"I5 {run_id}: {entry['key']} was accepted in an epoch that nobody holds")
         if entry["op"] == "acquire" and run_id not in (None, entry["wants"]):
             problems.append(f"I5 who asked for {entry['wants']} got {run_id}")
-        if run_id is None:
-            continue
         row, events = runs.get(run_id, (None, []))
-        found, value = effects(entry, events)
+        found, value = effects(entry, events) if run_id is not None else ([], None)
         if end == "refused":
-            if entry["op"] == "stale" and found:
-                problems.append(f"I1 {entry['key']} of {run_id} was refused and is there")
+            check_refusal(entry, events, found, told, causes, problems)
+        if end == "refused" or run_id is None:
             continue
         if end == "ok" and entry["op"] == "start" and started.setdefault(entry["asked"], run_id) != run_id:
             problems.append(f"I11 {entry['asked']} was answered {run_id} and {started[entry['asked']]}")
@@ -164,7 +199,7 @@ def check_ledger(entries, runs, before, problems):
             problems.append(f"I2 {entry['op']} {entry.get('key', '')} of {run_id} is there {len(found)} times")
         elif end == "ok" and value is not None and found[0].payload != value:
             problems.append(f"I1 {entry['op']} {entry.get('key', '')} of {run_id} has the value {found[0].payload!r}")
-    return counts
+    return counts, causes
 
 
 def check_sink(path, runs, workflow, problems):
@@ -218,8 +253,8 @@ def check_file(
             check_run(run_id, row, run_events, run_id in deadlines, problems)
             if finished and row[1] < 5:
                 problems.append(f"I12 {run_id} is not finished: status {row[1]}")
-    counts = check_ledger(entries if entries is not None else read_ledgers(ledgers), runs, before, problems)
-    report = {"operations": dict(sorted(counts.items())), "runs": len(runs), "leaseEnds": lease_ends(runs)}
+    counts, causes = check_ledger(entries if entries is not None else read_ledgers(ledgers), runs, before, problems)
+    report = {"operations": dict(sorted(counts.items())), "refusals": dict(sorted(causes.items())), "runs": len(runs), "leaseEnds": lease_ends(runs)}
     if ids:
         report["runIds"] = sorted(runs)
     if sink is not None:

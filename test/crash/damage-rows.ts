@@ -12,7 +12,8 @@ import { closedRuns, listedRuns, type Said, saidOf } from "./served-truth.ts";
 /** A file with some hundred runs, closed or killed. */
 async function writtenFile(rig: Rig, end: "SIGTERM" | "SIGKILL"): Promise<void> {
   await rig.serve();
-  await rig.exited(rig.client("filler", "--lanes", "8", "--ops", "800", "--seed", String(Math.random())));
+  const filler = rig.client("filler", "--lanes", "8", "--ops", "800", "--seed", String(Math.random()));
+  if ((await rig.exited(filler)) !== 0) throw new Error("the client met what may never be");
   await rig.server.signal(end);
 }
 

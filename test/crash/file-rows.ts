@@ -62,7 +62,7 @@ const fullDisk: Row = {
             return { proof: health.status === 503 || /full/i.test(says), violations };
           });
         }
-        await rig.end(client);
+        tally.violations.push(...(await rig.endClient(client)));
         await rig.server.signal("SIGTERM");
         const checked = await rig.check({ db });
         tally.violations.push(...checked.problems, ...(await rig.verify(db)));
@@ -108,7 +108,7 @@ const longReader: Row = {
           return { proof, violations };
         });
       }
-      await rig.end(client);
+      tally.violations.push(...(await rig.endClient(client)));
       await rig.server.signal("SIGTERM");
       tally.violations.push(...(await rig.checkBoth()).problems);
       tally.figures["log max MiB"] = Math.round(walMax / 1024 / 1024);
@@ -170,7 +170,7 @@ const clockJumps: Row = {
         });
       }
       client.close();
-      await rig.end(ledger);
+      tally.violations.push(...(await rig.endClient(ledger)));
       await rig.server.signal("SIGTERM");
       const { checked, problems } = await rig.checkBoth();
       // A jump of the wall clock ends no lease. A kill ends those whose assignment was lost with the server: at most

@@ -35,7 +35,7 @@ export const killServer: Row = {
           return { proof, violations: (await rig.check({ before: process.hrtime.bigint() })).problems };
         });
       }
-      await rig.end(client);
+      tally.violations.push(...(await rig.endClient(client)));
       const { checked, problems } = await rig.checkBoth();
       tally.violations.push(...problems);
       for (const [operation, count] of Object.entries(checked.operations)) {

@@ -1,15 +1,17 @@
 """A client that writes down what the server promised. Python's own library only: it shares no code with the server.
 
-Each operation is a line before the call (`invoke`) and a line after it (`ok`, `refused`, or `unknown` when no answer
-came). An answer that was lost is asked for again with the same ids, so the server must know the repetition.
+Each operation is a line before the call (`invoke`) and a line after it (`ok`, `refused` with code and reason, or
+`unknown` when no answer came). An answer that was lost is asked for again with the same ids, so the server must know the repetition.
 
 Usage: ledger_client.py URL LEDGER [--lanes N] [--name NAME] [--ops N] [--ops-after-loss N] [--sdk] [--duration SECONDS]
                         [--payload-bytes N]
 Ends after --ops operations, --ops-after-loss operations after the first lost answer, --duration, or at SIGTERM. --sdk also starts runs that SDK workers carry.
---payload-bytes makes the result of each step as long as that. Exit code 1: the server did what it never may.
+--payload-bytes makes the result of each step as long as that. Exit code 1: the server did what it never may, or a lane
+ended before its time.
 """
 
 import argparse
+import base64
 import hashlib
 import http.client
 import json
@@ -19,11 +21,14 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import urllib.parse
 
 CALL_SECONDS = 5.0
 RETRY_SECONDS = 0.03
 RETRYABLE = {"resource_exhausted", "unavailable", "deadline_exceeded", "canceled"}
+# Bugs of the server, with a reason of its own or without: not asked again, so that the checker sees them.
+BUGS = {"internal", "unknown", "data_loss"}
 STEPS = 4
 UNARY_WORKFLOW = "crash"
 SDK_WORKFLOW = "torture"
@@ -31,6 +36,19 @@ SDK_WORKFLOW = "torture"
 
 class Refused(Exception):
     """The server said no, with a reason: nothing has changed and never will."""
+
+    def __init__(self, method: str, answer: dict):
+        super().__init__(f"{method}: {answer.get('code')}: {answer.get('message')}")
+        self.code, self.reason = answer.get("code"), reason_of(answer)
+
+
+def reason_of(answer: dict) -> str:
+    """The reason of a google.rpc.ErrorInfo: the first field of its message, a short text."""
+    for detail in answer.get("details", []):
+        if detail.get("type") == "google.rpc.ErrorInfo":
+            info = base64.b64decode(detail["value"] + "==")
+            return info[2 : 2 + info[1]].decode()
+    return ""
 
 
 class Ledger:
@@ -95,9 +113,10 @@ class Client:
             raise
         if response.status == 200:
             return answer
-        if answer.get("code") in RETRYABLE or not answer.get("details"):
-            raise ConnectionError(f"{answer.get('code')}: {answer.get('message')}")
-        raise Refused(f"{method}: {answer.get('code')}: {answer.get('message')}")
+        code = answer.get("code")
+        if code not in BUGS and (code in RETRYABLE or not answer.get("details")):
+            raise ConnectionError(f"{code}: {answer.get('message')}")
+        raise Refused(method, answer)
 
     def call(self, op: str, method: str, body: dict, **facts) -> dict:
         """Repeats a call until it is answered. Raises Refused, and Stop when the client is to end."""
@@ -112,7 +131,8 @@ class Client:
             try:
                 answer = self.post(method, body)
             except Refused as refusal:
-                self.ledger.write({"kind": "refused", **end, "why": str(refusal)})
+                facts = {"code": refusal.code, "reason": refusal.reason, "why": str(refusal)}
+                self.ledger.write({"kind": "refused", **end, "ns": time.monotonic_ns(), **facts})
                 raise
             except (OSError, http.client.HTTPException, ValueError) as lost:
                 if self.stopping.is_set():
@@ -148,8 +168,12 @@ class Client:
                     Carrier(self, name, f"{name}-{number}", chance).carry()
         except Stop:
             return
-        except Broken as broken:
-            print(broken, file=sys.stderr)
+        except Exception as error:
+            # A lane that ends unseen is a load that gets smaller unseen. No run of ours may be refused its start.
+            if isinstance(error, (Broken, Refused)):
+                print(error, file=sys.stderr)
+            else:
+                traceback.print_exc()
             self.broken = True
             self.stopping.set()
 

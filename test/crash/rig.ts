@@ -60,6 +60,8 @@ function prepareSdks(): void {
 
 export interface Checked {
   readonly operations: Record<string, number>;
+  /** How many refusals have this cause in the file; one without any is a problem. Not of what was sent to be refused. */
+  readonly refusals: Record<string, number>;
   readonly runs: number;
   /** When they were asked for. */
   readonly runIds?: string[];
@@ -240,6 +242,11 @@ export class Rig {
       await exit;
     }
     return child.exitCode;
+  }
+  /** Ends a ledger client; says what is wrong when it has met what may never be, or a lane of it ended by itself. */
+  async endClient(client: ChildProcess): Promise<string[]> {
+    const code = await this.end(client);
+    return code === 0 ? [] : [`the ledger client ended with ${code ?? client.signalCode}`];
   }
   async exited(child: ChildProcess): Promise<number | null> {
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");

@@ -218,7 +218,7 @@ const drainedServer: Row = {
           return { proof: exitCode !== null || signalCode !== null, violations };
         });
       }
-      await rig.end(ledger);
+      tally.violations.push(...(await rig.endClient(ledger)));
       for (const program of programs) tally.violations.push(...(await program.stop()));
       tally.violations.push(...(await allOnce(rig, programs)));
       await rig.server.signal("SIGTERM");
