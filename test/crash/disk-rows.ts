@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import { type DiskAction, type DiskCall, DiskFaults } from "../support/disk-faults.ts";
-import { count, readTrace, type TracedCall } from "./disk-trace.ts";
+import { count, faultIn, honestyOf, lateEnd, readTrace, type TracedCall } from "./disk-trace.ts";
 import { withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
 
 // R2, R2w, R3, R5: one call of SQLite fails, counted from the start of the process, in a scripted run; the next trial
 // lets the next call fail, until the script ends before the fault (SQLite's own method). A new server then serves the
-// file, the client asks again for what was not answered and does ten more; then the file is read.
+// file, the client asks again for what was not answered and does ten more; then the file is read. Behind an error of the
+// disk the first server must end within a second, and must not have acknowledged what a sync before the error does not
+// cover: the file that is read afterwards has it all the same, from memory that no power cut has cleared.
 
 const script = ["--lanes", "1", "--ops", "200", "--seed", "7"];
 /** Large results: the log is copied into the database (a checkpoint) before the script ends. Faults fall into that. */
@@ -26,6 +28,8 @@ interface Trial {
   readonly over: boolean;
   /** The server listened before the fault. */
   readonly serving: boolean;
+  /** From an error of the disk to the end of the process. */
+  readonly endMs?: number;
 }
 
 async function oneFault({ script, call, number }: Point, action: DiskAction): Promise<Trial> {
@@ -36,6 +40,7 @@ async function oneFault({ script, call, number }: Point, action: DiskAction): Pr
     // The fault may come before the server listens: the file is just being made then.
     const env = { ...faults.at(call, number, action), EVERSTEP_TRACE: trace };
     const first = await rig.serve({ env }).catch(() => undefined);
+    let endedNs = process.hrtime.bigint();
     const client = rig.client("script", ...script, "--ops-after-loss", "10");
     const clientEnd = rig.exited(client);
     let finished = false;
@@ -43,6 +48,7 @@ async function oneFault({ script, call, number }: Point, action: DiskAction): Pr
       const serverEnd = first.ended().then(() => "server" as const);
       // A full disk is not the end of the server: it probes, finds room and goes on.
       const end = await Promise.race([serverEnd, clientEnd.then(() => "client" as const)]);
+      endedNs = process.hrtime.bigint();
       finished = end === "client";
       if (end === "client" && faults.fired(action) > 0 && action !== "enospc") {
         violations.push(`the server went on after ${action} at ${call} ${number}`);
@@ -52,12 +58,21 @@ async function oneFault({ script, call, number }: Point, action: DiskAction): Pr
       if (end === "client") await first.signal("SIGKILL");
     }
     const proof = faults.fired(action) === 1;
-    const made = count(readTrace(trace), call);
+    const calls = readTrace(trace);
+    const made = count(calls, call);
     await rig.serve();
     if ((await clientEnd) !== 0) violations.push("the client met what may never be");
     const { problems } = await rig.checkBoth();
+    violations.push(...problems);
     const over = !proof && finished && made > 0 && made < number;
-    return { proof, violations: [...violations, ...problems], over, serving: first !== undefined };
+    const trial = { proof, violations, over, serving: first !== undefined };
+    const fault = faultIn(calls);
+    if (fault === undefined || action === "kill" || action === "enospc") return trial;
+    const { bare } = await honestyOf(trace, rig.ledgers[0] as string, { faultNs: fault.atNs, endedNs });
+    violations.push(...bare.map((what) => `acknowledged without a sync before the fault: ${what}`));
+    const { ms, violations: late } = lateEnd(fault.atNs, endedNs);
+    violations.push(...late);
+    return { ...trial, endMs: ms };
   });
 }
 
@@ -93,6 +108,7 @@ async function oneTrial(tally: Tally, point: Point, action: DiskAction): Promise
     const trial = await oneFault(point, action);
     over = trial.over;
     if (trial.proof) tally.add(`${action} at ${inCheckpoint ? "a checkpoint's " : ""}${call}s`);
+    if (trial.endMs !== undefined) tally.most("end behind the fault max ms", trial.endMs);
     // Only a checkpoint of a server that serves is what these trials are for.
     return inCheckpoint ? { ...trial, proof: trial.proof && trial.serving } : trial;
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { program } from "../../scripts/programs.ts";
 import { DiskFaults } from "../support/disk-faults.ts";
+import { honestyOf } from "./disk-trace.ts";
 import { type Rig, withRig } from "./rig.ts";
 import { type Row, Tally } from "./row.ts";
 
@@ -172,11 +173,7 @@ const honesty: Row = {
       await tally.trial(`${lanes} at once`, () =>
         withRig(async (rig) => {
           const { trace, ledger } = await traced(rig, { lanes, ops });
-          const found = await python<{ acknowledged: number; syncs: number; bare: string[] }>(
-            "sync_honesty.py",
-            trace,
-            ledger,
-          );
+          const found = await honestyOf(trace, ledger);
           tally.figures[`acknowledged with ${lanes} at once`] = found.acknowledged;
           tally.figures[`syncs with ${lanes} at once`] = found.syncs;
           const { problems } = await rig.checkBoth();

@@ -47,6 +47,10 @@ export class Tally {
   add(figure: string, by = 1): void {
     this.figures[figure] = ((this.figures[figure] as number | undefined) ?? 0) + by;
   }
+  /** Keeps the largest. */
+  most(figure: string, value: number): void {
+    this.figures[figure] = Math.max((this.figures[figure] as number | undefined) ?? value, value);
+  }
 }
 
 /** The value that a share q of them do not reach; 0 of none. */

@@ -12,7 +12,7 @@
  * before the call and makes it when it is continued).
  *
  * EVERSTEP_TRACE names a file that gets every write, truncation and sync of the database and its log, in order, each
- * with the instant of the monotonic clock at which it ended, and the call that was to fail. Images of the disk at a power cut are made from it. */
+ * with the instant of the monotonic clock at which it ended, and each call that was to fail (of a full disk none). Images of the disk at a power cut are made from it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -119,6 +119,7 @@ static int write_fails(int fd, const void *data, size_t count, off64_t offset) {
   }
   if (asked("write") && is_database(fd)) {
     fired("write");
+    trace('f', fd, offset, NULL, 0);
     errno = EIO;
     return 1;
   }
@@ -138,8 +139,10 @@ static int sync_fails(int fd) {
   static int syncs, database_syncs, log_resyncs;
   char action[16], kind = kind_of(fd);
   int failed = asked("sync");
-  if (failed) fired("sync");
-  else if (planned("sync", fd, &syncs, action)) failed = 1;
+  if (failed) {
+    fired("sync");
+    trace('f', fd, 0, NULL, 0);
+  } else if (planned("sync", fd, &syncs, action)) failed = 1;
   else if (kind == 'd') failed = planned("database-sync", fd, &database_syncs, action);
   else if (kind == 'l' && !log_unsynced) failed = planned("log-resync", fd, &log_resyncs, action);
   if (failed) errno = EIO;
