@@ -3,9 +3,10 @@ import { tortureWorker } from "./torture-workflow.ts";
 
 // A worker process of the TypeScript SDK. Arguments: address, queue, sink, identity, kill point.
 //
-// A kill point lets the process kill itself once, at: before (the body), after (it, before its result is reported),
-// during (a moment after it was handed over), acked (when the next step begins). `stop` stops it where `after` kills it; `hold` stays there; `slow` makes every
-// body last half a second, `patient` five seconds.
+// A kill point lets the process kill itself once, at: before (the body of the second call, of step b or c), after (it,
+// before its result is reported), during (a moment after it was handed over), acked (before the body of the fourth call,
+// of step d: b and c run abreast, and d begins when both results were acknowledged). `stop` stops it where `after` kills
+// it; `hold` stays there; `slow` makes every body last half a second, `patient` five seconds.
 const [address = "", queue = "", sink = "", identity = "", killPoint = ""] = process.argv.slice(2);
 
 function die(): never {
@@ -20,7 +21,7 @@ const worker = tortureWorker({
   identity,
   around: {
     before(call) {
-      if ((killPoint === "before" && call === 2) || (killPoint === "acked" && call === 3)) die();
+      if ((killPoint === "before" && call === 2) || (killPoint === "acked" && call === 4)) die();
     },
     after(call) {
       if (killPoint === "slow") return pause(500);

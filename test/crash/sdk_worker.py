@@ -31,7 +31,7 @@ async def call() -> str:
     global calls
     calls += 1
     number = calls
-    if (KILL_POINT, number) in (("before", 2), ("acked", 3)):
+    if (KILL_POINT, number) in (("before", 2), ("acked", 4)):
         die()
     attempt = current_attempt()
     nonce = f"{IDENTITY}/{os.getpid()}/{number}"

@@ -90,7 +90,7 @@ export class Takeovers {
   }
 }
 
-const survivorName = "survivor";
+export const survivorName = "survivor";
 
 /** Another worker finishes the run; its events, and what is wrong with them. */
 export async function finishElsewhere(lane: Lane, run: RunHandle): Promise<{ events: Event[]; violations: string[] }> {

@@ -1,4 +1,4 @@
-import { EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
+import { type Event, EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { isStopped, type KillPoint, killPoints, type Sdk, sdks, until } from "./rig.ts";
 import type { Row } from "./row.ts";
 import { metricsOf } from "./server-facts.ts";
@@ -8,6 +8,7 @@ import {
   overLanes,
   resultMsMax,
   started,
+  survivorName,
   Takeovers,
   takeoverMsMax,
 } from "./worker-lanes.ts";
@@ -15,10 +16,18 @@ import {
 // R9, R10: a worker process of an SDK dies or sleeps in the middle of a run; another worker must finish the run, and what
 // the first one does afterwards must change nothing.
 
+/** The last step has begun: the results of those before it were acknowledged to the worker that was killed then. */
+function lostReports(events: readonly Event[]): string[] {
+  const taken = events.findIndex((event) => event.type === EventType.LEASE_GRANTED && event.workerId === survivorName);
+  const kept = events.slice(0, taken).filter((event) => event.type === EventType.STEP_COMPLETED);
+  const keys = kept.map((event) => event.stepKey).toSorted();
+  return keys.join() === "a,b,c" ? [] : [`of the killed worker are the results of ${keys.join()}`];
+}
+
 const killedWorker: Row = {
   id: "R9",
   fault:
-    "a worker process kills itself: before a step's body, after it, while it reports, when the next step begins; another one must be granted the run within TTL + 1 s",
+    "a worker process kills itself: before a step's body, after it, while it reports, when the last step begins; another one must be granted the run within TTL + 1 s",
   trials: killPoints.length * sdks.length * 50,
   async run(trials) {
     const takeovers = new Takeovers();
@@ -32,6 +41,7 @@ const killedWorker: Row = {
         const killedAtMs = Date.now();
         const proof = worker.signalCode === "SIGKILL";
         const { events, violations } = await finishElsewhere(lane, run);
+        if (killPoint === "acked") violations.push(...lostReports(events));
         if (proof) lane.tally.add(`${sdk} ${killPoint}`);
         return { proof, violations: [...violations, ...takeovers.add(events, killedAtMs, takeoverMsMax)] };
       });

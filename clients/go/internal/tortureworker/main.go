@@ -46,7 +46,7 @@ func standStill() {
 
 func call(ctx context.Context) (string, error) {
 	number := calls.Add(1)
-	if killPoint == "before" && number == 2 || killPoint == "acked" && number == 3 {
+	if killPoint == "before" && number == 2 || killPoint == "acked" && number == 4 {
 		die()
 	}
 	attempt := everstep.AttemptOf(ctx)
