@@ -19,12 +19,16 @@ interface Result extends Outcome {
   readonly longest?: number;
 }
 
-function commit(): string {
-  if (process.env.EVERSTEP_COMMIT !== undefined) return process.env.EVERSTEP_COMMIT;
+/**
+ * The commit that is tried, for the beginning of a row: hours later the tree may be another one. EVERSTEP_COMMIT names it
+ * otherwise, where no branch has it; what is changed beside it is told in any case.
+ */
+export function commitOfTree(): string {
   const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
   // What rows that ran before have recorded is no change of what is tried.
   const changes = git("status", "--porcelain", "--", ".", ":!test/crash/results", ":!test/crash/RESULTS.md");
-  return git("rev-parse", "--short", "HEAD") + (changes === "" ? "" : " and changes");
+  const name = process.env.EVERSTEP_COMMIT ?? git("rev-parse", "--short", "HEAD");
+  return name + (changes === "" ? "" : " and changes");
 }
 
 export function renewTable(): void {
@@ -64,8 +68,8 @@ function recordedTrials(path: string): number {
  * Keeps what a row came to, with the commit that it ran on; true when it passed. A run with fewer trials than the one on
  * record, or none, is only printed: a look at a row must not replace its proof. One that failed is kept always.
  */
-export function record(row: { id: string; fault: string; outcome: Outcome; seconds: number }): boolean {
-  const { id, fault, outcome, seconds } = row;
+export function record(row: { id: string; fault: string; outcome: Outcome; commit: string; seconds: number }): boolean {
+  const { id, fault, outcome, commit, seconds } = row;
   const { trials, fired, figures = {} } = outcome;
   const result: Result = {
     id,
@@ -75,7 +79,7 @@ export function record(row: { id: string; fault: string; outcome: Outcome; secon
     passed: passed(outcome),
     violations: outcome.violations.slice(0, 20),
     figures,
-    commit: commit(),
+    commit,
     date: new Date().toISOString().slice(0, 16),
     seconds: Math.round(seconds),
   };

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { Client, Worker, workflow } from "../../clients/typescript/src/index.ts";
 import { RawSession } from "../support/raw-session.ts";
 import { numberOption } from "../support/number-option.ts";
-import { record } from "./results.ts";
+import { commitOfTree, record } from "./results.ts";
 import { Rig } from "./rig.ts";
 import { median, valueAt } from "./row.ts";
 
@@ -79,6 +79,7 @@ function tenMinuteMeans(): string[] {
   });
 }
 
+const commit = commitOfTree();
 const rig = await Rig.create([]);
 const { db } = rig;
 const server = await rig.serve();
@@ -183,6 +184,7 @@ const firedStreams = torn > 0 ? 1 : 0;
 const ok = record({
   id: "R25",
   fault: "a long life: an ordinary load, a hundred streams a minute torn down; the slope is that of the last hour",
+  commit,
   seconds: minutes * 60,
   outcome: {
     trials: 1,

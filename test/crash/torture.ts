@@ -7,7 +7,7 @@
 // faults of a whole workload, which is run again until there are enough.
 import { parseArgs } from "node:util";
 import { numberOption } from "../support/number-option.ts";
-import { record, renewTable } from "./results.ts";
+import { commitOfTree, record, renewTable } from "./results.ts";
 import type { Row } from "./row.ts";
 import { rows } from "./rows.ts";
 
@@ -15,11 +15,12 @@ import { rows } from "./rows.ts";
 const folder = process.env.EVERSTEP_CRASH_FOLDER;
 async function torture(row: Row, trials: number): Promise<boolean> {
   console.log(`${row.id}: ${row.fault}; ${trials} trials`);
+  const commit = commitOfTree();
   const startedAtMs = performance.now();
   const outcome = await row.run(trials);
   const figures = { ...outcome.figures, ...(folder === undefined ? {} : { "files in": folder }) };
   const seconds = (performance.now() - startedAtMs) / 1_000;
-  return record({ id: row.id, fault: row.fault, outcome: { ...outcome, figures }, seconds });
+  return record({ id: row.id, fault: row.fault, outcome: { ...outcome, figures }, commit, seconds });
 }
 
 const { values, positionals } = parseArgs({
