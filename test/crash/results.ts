@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { root } from "../support/server-process.ts";
 import { type Outcome, passed } from "./row.ts";
+import { rows } from "./rows.ts";
 
 // What a row came to is kept as results/ROW.json, and RESULTS.md is the table of all of them.
 
@@ -41,8 +42,12 @@ export function renewTable(): void {
       .map(([name, value]) => `${name} ${typeof value === "number" ? value.toLocaleString("en") : value}`)
       .join("; ");
   const lines = all.map((result) => {
-    const verdict = result.passed ? "passed" : `**${result.violations.length} violations**`;
-    const { id, fault, trials, fired } = result;
+    const { id, fault, trials, fired, violations } = result;
+    // A row that says something else today has not passed as it is.
+    const today = rows.find((row) => row.id === id)?.fault ?? fault;
+    const verdict = result.passed
+      ? `passed${fault === today ? "" : ", as the row was then"}`
+      : `**${violations.length} violations**`;
     return `| ${id} | ${fault} | ${trials} | ${fired} | ${verdict} | ${figures(result)} | ${result.commit} | ${result.date} |`;
   });
   const head = [

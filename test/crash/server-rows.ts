@@ -245,7 +245,7 @@ const graceAndTtlMs = 1.5 * ttlMs;
 const drainedWorker: Row = {
   id: "R18w",
   fault: `SIGTERM of a worker with ten runs in the middle of steps of 5 s, under a lease TTL of ${ttlMs / 1_000} s`,
-  trials: 42,
+  trials: 51,
   run: (trials) =>
     withSdks(
       async (rig, tally) => {
