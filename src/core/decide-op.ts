@@ -29,15 +29,18 @@ import type { AppliedOp, PendingStart, RunState, StepState, TimerState } from ".
 // An op in five questions: is it a repeat, does its lease hold the run, does it come in order, is each change allowed
 // behind the ones before it, and only then: these are its events. A repeat is recognised before the fence is checked,
 // because a worker whose answer was lost must learn that its op was applied, even when the op itself ended the lease.
+// All but one: the answer to the start of an at-most-once step is the leave to enter it, which goes with the lease. Who
+// asks for it again behind its end may come behind somebody's word that the step never ran.
 
 export function decideOp(state: RunState, op: ApplyOp, context: DecideContext): Decision {
   if (op.opId !== 0) {
     const known = op.lease.epoch === state.epoch ? state.ops.get(op.opId) : undefined;
     if (known !== undefined && op.lease.leaseId === state.lastLeaseId) {
       if (known.digest !== op.digest) return refuse("OP_CONFLICT", `op ${op.opId} was applied with other content`);
+      if (entersOnce(op) && !holdsLease(state, op.lease)) return leaseLost(state, op.lease);
       return { kind: "repeated", firstSeq: known.firstSeq, lastSeq: known.lastSeq };
     }
-    if (op.lease.epoch < state.epoch) return { kind: "lookUp" };
+    if (op.lease.epoch < state.epoch) return entersOnce(op) ? leaseLost(state, op.lease) : { kind: "lookUp" };
   }
   if (!holdsLease(state, op.lease)) return leaseLost(state, op.lease);
   if (op.opId !== 0 && startedByAnother(state, op)) {
@@ -50,6 +53,11 @@ export function decideOp(state: RunState, op: ApplyOp, context: DecideContext): 
     return refuse("OP_OUT_OF_ORDER", `op ${op.opId} comes behind op ${lastOpId}`, { field: "op_id" });
   }
   return decision;
+}
+
+/** Whether an at-most-once step may be entered when it is applied. */
+function entersOnce({ changes }: ApplyOp): boolean {
+  return changes.some((change) => change.type === "StartStep" && change.atMostOnce);
 }
 
 function decideChanges(state: RunState, op: ApplyOp, context: DecideContext): Decision {

@@ -83,3 +83,20 @@ test("events of a later op that stand between those of an op are not told as its
   expect(first.notes.map(({ kind }) => kind)).toEqual(["retry", "retry"]);
   expect(await worker.op(lease, changes, { opId: 1 })).toMatchObject({ already: true, notes: first.notes });
 });
+
+test("an at-most-once step is not entered on the answer to a call that is repeated behind the end of its lease", async () => {
+  const rig = new EngineRig();
+  const runId = await rig.started();
+  const { lease } = (await rig.acquire())!;
+  const start = () => rig.unary(lease, startStep("charge", { atMostOnce: true }), 1);
+  expect((await start()).applied).toMatchObject({ already: false });
+  expect((await start()).applied).toMatchObject({ already: true });
+  await rig.advanceMs(30_001);
+  expect(await rig.run(runId)).toMatchObject({ status: "PAUSED", pauseReason: "UNCERTAIN_EFFECT" });
+  await expect(start()).rejects.toMatchObject({ reason: "LEASE_LOST" });
+  // Somebody has looked: the step never ran.
+  await rig.engine.resumeRun({ namespace: "default", runId }, { kind: "repeat" });
+  await expect(start()).rejects.toMatchObject({ reason: "LEASE_LOST" });
+  expect((await rig.acquire())?.lease.epoch).toBe(2);
+  await expect(start()).rejects.toMatchObject({ reason: "LEASE_LOST" });
+});

@@ -9,6 +9,9 @@ export class OnceRules {
   readonly #requests = new Set<string>();
   /** The commit that has an op. */
   readonly #ops = new Map<string, number>();
+  /** Ops that were leave to enter an at-most-once step, and leases that are over. */
+  readonly #leaves = new Set<string>();
+  readonly #over = new Set<string>();
 
   event(runId: string, event: RunEvent, commitNo: number): string | undefined {
     if (event.opId !== 0) {
@@ -17,6 +20,9 @@ export class OnceRules {
       if (first === undefined) this.#ops.set(op, commitNo);
       else if (first !== commitNo) return `I2 op ${event.opId} is in commits ${first} and ${commitNo}`;
     }
+    if (event.type === "LeaseEnded") this.#over.add(`${runId} ${event.epoch}`);
+    if (event.type === "StepStarted" && event.detail.atMostOnce)
+      this.#leaves.add(`${runId} ${event.epoch} ${event.opId}`);
     switch (event.type) {
       // Starts of one namespace share their request ids; signals and retries are of one run.
       case "RunCreated":
@@ -30,9 +36,14 @@ export class OnceRules {
     }
   }
 
-  /** An op that was applied is not refused when it comes again: its worker would take it for undone. */
+  /**
+   * An op that was applied is not refused when it comes again: its worker would take it for undone. But leave to enter an
+   * at-most-once step is over with the lease.
+   */
   refused(runId: string, epoch: number, opId: number, reason: string): string | undefined {
-    if (!this.#ops.has(`${runId} ${epoch} ${opId}`)) return undefined;
+    const op = `${runId} ${epoch} ${opId}`;
+    if (!this.#ops.has(op)) return undefined;
+    if (reason === "LEASE_LOST" && this.#leaves.has(op) && this.#over.has(`${runId} ${epoch}`)) return undefined;
     return neverOfApplied.has(reason) ? `I2 op ${opId} of ${runId} was applied and is refused ${reason}` : undefined;
   }
 

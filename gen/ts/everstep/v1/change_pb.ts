@@ -32,7 +32,9 @@ export const file_everstep_v1_change: GenFile = /*@__PURE__*/
 export type Op = Message<"everstep.v1.Op"> & {
   /**
    * Chosen by the worker, strictly increasing within a lease, from 1; gaps are allowed. A repeat with the same
-   * content gets the same result again with already_applied; with other content it is refused OP_CONFLICT.
+   * content gets the same result again with already_applied, also when the lease is over; with other content it is
+   * refused OP_CONFLICT. An op that starts an at-most-once step is leave to enter it: behind the end of its lease a
+   * repeat is refused LEASE_LOST.
    *
    * @generated from field: int64 op_id = 1;
    */
