@@ -7,4 +7,4 @@ if (complaint !== undefined) {
   console.error(complaint);
   process.exit(2);
 }
-await import("../dist/src/main.js");
+await import("../dist/everstep/everstep.js");

@@ -1,6 +1,7 @@
 // Compiles what npm publishes: `dist/` of the server and `clients/typescript/dist/` of the SDK, each with the generated
 // code that it reaches. Both repeat the paths of the repository (dist/src/index.js, dist/clients/typescript/src/index.js):
-// sources import gen/ by relative paths, and so no specifier has to change but its extension.
+// sources import gen/ by relative paths, and so no specifier has to change but its extension. The command is bundled
+// beside them (dist/everstep): it starts in half the time.
 import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
@@ -13,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { bundle, licencesOf, serverPrograms } from "./bundle.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -20,11 +22,19 @@ interface Package {
   readonly name: string;
   readonly folder: string;
   readonly sources: string;
+  /** Bundled; what only they need is not compiled beside them. */
+  readonly programs?: { readonly bundled: Readonly<Record<string, string>>; readonly theirs: readonly string[] };
   /** npm takes a licence from the package's own folder only; the SDK's stands in the repository's root. */
   readonly bringsLicense: boolean;
 }
 const packages: readonly Package[] = [
-  { name: "everstep", folder: root, sources: "src", bringsLicense: false },
+  {
+    name: "everstep",
+    folder: root,
+    sources: "src",
+    programs: { bundled: serverPrograms, theirs: ["src/main.ts", "src/cli"] },
+    bringsLicense: false,
+  },
   {
     name: "@everstep/sdk",
     folder: join(root, "clients", "typescript"),
@@ -44,7 +54,7 @@ function pointDeclarationsAtJavaScript(folder: string): void {
   }
 }
 
-function build({ name, folder, sources, bringsLicense }: Package, scratch: string): void {
+async function build({ name, folder, sources, programs, bringsLicense }: Package, scratch: string): Promise<void> {
   const startedAt = performance.now();
   const out = join(scratch, name.replace("/", "-"));
   const config = `${out}.json`;
@@ -54,10 +64,16 @@ function build({ name, folder, sources, bringsLicense }: Package, scratch: strin
       extends: join(root, "tsconfig.build.json"),
       compilerOptions: { outDir: out },
       include: [join(root, sources)],
+      exclude: (programs?.theirs ?? []).map((path) => join(root, path)),
     }),
   );
   execFileSync(join(root, "node_modules", ".bin", "tsc"), ["-p", config], { cwd: root, stdio: "inherit" });
   pointDeclarationsAtJavaScript(out);
+  if (programs !== undefined) {
+    const input = Object.fromEntries(Object.entries(programs.bundled).map(([each, file]) => [each, join(root, file)]));
+    const packages = await bundle(input, join(out, "everstep"));
+    writeFileSync(join(out, "everstep", "THIRD-PARTY.txt"), licencesOf(packages));
+  }
   if (bringsLicense) copyFileSync(join(root, "LICENSE"), join(out, "LICENSE"));
   // Made aside and put in place when it is whole, so that a failed build leaves the last good one.
   const dist = join(folder, "dist");
@@ -73,7 +89,7 @@ if (chosen.length === 0) throw new Error(`no package ${wanted}: ${packages.map((
 mkdirSync(join(root, ".cache"), { recursive: true });
 const scratch = mkdtempSync(join(root, ".cache", "build-"));
 try {
-  for (const each of chosen) build(each, scratch);
+  for (const each of chosen) await build(each, scratch);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

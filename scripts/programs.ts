@@ -1,6 +1,5 @@
-// Our TypeScript programs as the tests start them, many hundred times: bundled from the sources, with what they import.
-// Half of what it costs to start one of them is finding and linking its 300 modules one by one. A bundle is made once
-// for each state of the sources, and stays where it is while somebody may still run it.
+// Our TypeScript programs as the tests start them, many hundred times: bundled from the sources, as the package has them.
+// A bundle is made once for each state of the sources, and stays where it is while somebody may still run it.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -13,44 +12,37 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { serverPrograms } from "./bundle.ts";
 
 const root = join(import.meta.dirname, "..");
 const folder = join(root, ".cache", "programs");
 const keptMs = 24 * 3_600_000;
 
 const sources = {
-  everstep: "src/main.ts",
-  // Started as neighbours of whoever starts them: src/store/sqlite/thread.ts.
-  "writer-thread": "src/store/sqlite/writer-thread.ts",
-  "reader-thread": "src/store/sqlite/reader-thread.ts",
+  ...serverPrograms,
   "wire-driver": "test/wire/drivers/typescript.ts",
   "sdk-worker": "test/crash/sdk-worker.ts",
   "stopped-worker": "test/faults/stopped-worker-process.ts",
 } as const;
 
-const made = new Map<string, string>();
+let made: string | undefined;
 
 /** The file to give to Node. The first question of a process reads the sources, and makes the bundle if it is not there. */
 export function program(name: keyof typeof sources): string {
-  const state = made.get(root) ?? bundle();
-  made.set(root, state);
-  return join(state, `${name}.js`);
+  made ??= bundled();
+  return join(made, `${name}.js`);
 }
 
-function bundle(): string {
+function bundled(): string {
   const state = join(folder, digest());
   if (existsSync(state)) return state;
   mkdirSync(folder, { recursive: true });
   const scratch = mkdtempSync(join(folder, "making-"));
-  const config = join(scratch, "rolldown.config.mjs");
   const input = Object.fromEntries(Object.entries(sources).map(([name, file]) => [name, join(root, file)]));
-  const output = { dir: scratch, format: "esm", sourcemap: true };
-  const options = { input, external: ["better-sqlite3"], platform: "node", output };
-  writeFileSync(config, `export default ${JSON.stringify(options)};\n`);
-  execFileSync(join(root, "node_modules", ".bin", "rolldown"), ["-c", config, "--log-level", "warn"], { cwd: root });
+  const command = [join(import.meta.dirname, "bundle.ts"), JSON.stringify(input), scratch];
+  execFileSync(process.execPath, command, { cwd: root, stdio: "inherit" });
   try {
     renameSync(scratch, state);
   } catch {
@@ -66,7 +58,7 @@ function digest(): string {
     cwd: root,
   });
   const hash = createHash("sha256");
-  for (const file of [...files.sort(), "package-lock.json", "scripts/programs.ts"]) {
+  for (const file of [...files.sort(), "package-lock.json", "scripts/bundle.ts", "scripts/programs.ts"]) {
     hash.update(`${file}\0`).update(readFileSync(join(root, file)));
   }
   return hash.digest("hex").slice(0, 16);
