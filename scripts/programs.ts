@@ -12,15 +12,17 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
 } from "node:fs";
 import { join } from "node:path";
 import { serverPrograms } from "./bundle.ts";
 
 const root = join(import.meta.dirname, "..");
 const folder = join(root, ".cache", "programs");
-const keptMs = 24 * 3_600_000;
+/** Longer than the longest row runs on a bundle. */
+const keptMs = 72 * 3_600_000;
 
-const sources = {
+const programs = {
   ...serverPrograms,
   "wire-driver": "test/wire/drivers/typescript.ts",
   "sdk-worker": "test/crash/sdk-worker.ts",
@@ -30,23 +32,29 @@ const sources = {
 let made: string | undefined;
 
 /** The file to give to Node. The first question of a process reads the sources, and makes the bundle if it is not there. */
-export function program(name: keyof typeof sources): string {
+export function program(name: keyof typeof programs): string {
   made ??= bundled();
   return join(made, `${name}.js`);
 }
 
 function bundled(): string {
-  const state = join(folder, digest());
-  if (existsSync(state)) return state;
+  const sources = digest();
+  const state = join(folder, sources);
+  if (existsSync(state)) {
+    utimesSync(state, new Date(), new Date());
+    return state;
+  }
   mkdirSync(folder, { recursive: true });
   const scratch = mkdtempSync(join(folder, "making-"));
-  const input = Object.fromEntries(Object.entries(sources).map(([name, file]) => [name, join(root, file)]));
+  const input = Object.fromEntries(Object.entries(programs).map(([name, file]) => [name, join(root, file)]));
   const command = [join(import.meta.dirname, "bundle.ts"), JSON.stringify(input), scratch];
   execFileSync(process.execPath, command, { cwd: root, stdio: "inherit" });
+  if (digest() !== sources) throw new Error("the sources were changed while they were bundled: start again");
   try {
     renameSync(scratch, state);
-  } catch {
-    rmSync(scratch, { recursive: true }); // somebody else was faster
+  } catch (error) {
+    rmSync(scratch, { recursive: true });
+    if (!existsSync(state)) throw error; // else somebody was faster
   }
   forgetOld();
   return state;
@@ -72,4 +80,4 @@ function forgetOld(): void {
 }
 
 // As a program: prints the file of the one that is named.
-if (import.meta.main) console.log(program(process.argv[2] as keyof typeof sources));
+if (import.meta.main) console.log(program(process.argv[2] as keyof typeof programs));

@@ -62,7 +62,8 @@ func (l *leases) chunk(chunk *pb.JournalChunk) {
 
 func (l *leases) settle(results *pb.OpResults) {
 	for _, result := range results.GetResults() {
-		if run := l.runs[string(result.GetLeaseId())]; run != nil {
+		// Who stood still may read an answer before its timers ring: it is no leave to go on behind the end of the lease.
+		if run := l.runs[string(result.GetLeaseId())]; run != nil && !l.expire(run) {
 			run.settle(result)
 		}
 	}
@@ -169,12 +170,19 @@ func (l *leases) planExpiry() {
 	delay := max(time.Millisecond, time.Until(oldest.Add(l.trust)))
 	l.expiry = l.session.loop.after(delay, func() {
 		for _, run := range l.all() {
-			if time.Since(run.confirmedAt) >= l.trust {
-				run.lost("nobody confirmed it in time")
-			}
+			l.expire(run)
 		}
 		l.planExpiry()
 	})
+}
+
+// expire is true when the lease is not trusted any more.
+func (l *leases) expire(run *leaseRun) bool {
+	if time.Since(run.confirmedAt) < l.trust {
+		return false
+	}
+	run.lost("nobody confirmed it in time")
+	return true
 }
 
 func (l *leases) close() {

@@ -55,9 +55,14 @@ export function decideOp(state: RunState, op: ApplyOp, context: DecideContext): 
   return decision;
 }
 
-/** Whether an at-most-once step may be entered when it is applied. */
+/** Whether an at-most-once step may be entered when it is applied: it is started, and not settled by the op itself. */
 function entersOnce({ changes }: ApplyOp): boolean {
-  return changes.some((change) => change.type === "StartStep" && change.atMostOnce);
+  const settles = (key: string) => (change: Change) =>
+    (change.type === "CompleteStep" || change.type === "FailStep") && change.stepKey === key;
+  return changes.some(
+    (change, at) =>
+      change.type === "StartStep" && change.atMostOnce && !changes.slice(at + 1).some(settles(change.stepKey)),
+  );
 }
 
 function decideChanges(state: RunState, op: ApplyOp, context: DecideContext): Decision {

@@ -34,6 +34,8 @@ export interface Stream {
   readonly feed: Feed;
   readonly sink: StreamSink;
   lastFrameAtMs: number;
+  /** When it was asked for a sign. */
+  pingedAtMs: number;
   lastTakenAtMs: number;
   ended: boolean;
   /** Its Welcome was written: until then nothing but a GoAway goes out on it. */
@@ -48,6 +50,7 @@ export function createStream(kernel: Kernel, sink: StreamSink, onHanded: (leaseI
     feed: createFeed(outbox),
     sink,
     lastFrameAtMs: nowMs,
+    pingedAtMs: Number.NEGATIVE_INFINITY,
     lastTakenAtMs: nowMs,
     ended: false,
     welcomed: false,
@@ -288,7 +291,10 @@ export class Session implements Taker {
     const nowMs = this.kernel.clock.elapsedMs();
     if (stream.outbox.length > 0 && nowMs - stream.lastTakenAtMs > outboxStallMs) return "stalled";
     const silentMs = nowMs - stream.lastFrameAtMs;
-    if (silentMs > intervals.silenceMs) return "silent";
-    return silentMs > intervals.pingAfterMs ? "ping" : "ok";
+    if (silentMs <= intervals.pingAfterMs) return "ok";
+    // A server that stood still has not read what was said: nobody is given up who was not asked.
+    if (silentMs > intervals.silenceMs && stream.pingedAtMs > stream.lastFrameAtMs) return "silent";
+    stream.pingedAtMs = nowMs;
+    return "ping";
   }
 }

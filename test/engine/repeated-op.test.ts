@@ -100,3 +100,14 @@ test("an at-most-once step is not entered on the answer to a call that is repeat
   expect((await rig.acquire())?.lease.epoch).toBe(2);
   await expect(start()).rejects.toMatchObject({ reason: "LEASE_LOST" });
 });
+
+test("an op that also settled the at-most-once step that it started is told as applied, whatever became of its lease", async () => {
+  const { worker, lease } = await holder();
+  const changes: Change[] = [
+    startStep("charge", { atMostOnce: true }),
+    completeStep("charge"),
+    { type: "CompleteRun", output: undefined },
+  ];
+  expect(await worker.op(lease, changes, { opId: 1 })).toMatchObject({ kind: "applied", already: false });
+  expect(await worker.op(lease, changes, { opId: 1 })).toMatchObject({ kind: "applied", already: true });
+});

@@ -141,6 +141,18 @@ test("a worker that is gone without a word is noticed within 20 s; one that says
   expect(quiet.ended).toBe(false);
 });
 
+test("a server that stood still gives nobody up before it has asked", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  rig.clock.standStill(29_000);
+  await rig.advanceMs(0);
+  expect(worker.ended).toBe(false);
+  expect(worker.of("ping")).toHaveLength(1);
+  worker.handle.pong(1);
+  await rig.advanceMs(9_000);
+  expect(worker.ended).toBe(false);
+});
+
 test.each([
   { leaseTtlMs: 6_000, endedMs: [6_000, 8_000] },
   { leaseTtlMs: 60_000, endedMs: [30_000, 40_000] },

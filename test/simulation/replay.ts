@@ -9,7 +9,10 @@ export async function digestsOf(seeds: readonly number[]): Promise<string[]> {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   const digests = [];
-  for (const seed of seeds) digests.push((await runWorld(planOf(seed))).digest);
-  Error.stackTraceLimit = stackTraceLimit;
+  try {
+    for (const seed of seeds) digests.push((await runWorld(planOf(seed))).digest);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
   return digests;
 }

@@ -18,8 +18,10 @@ export async function steadyAddress(): Promise<string> {
     try {
       await once(probe, "listening");
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EADDRNOTAVAIL") host = "127.0.0.1";
-      continue; // or taken
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EADDRNOTAVAIL" && host !== "127.0.0.1") host = "127.0.0.1";
+      else if (code !== "EADDRINUSE") throw error;
+      continue;
     }
     probe.close();
     await once(probe, "close");

@@ -26,6 +26,10 @@ export class TestClock implements Clock {
   defer(run: () => void): void {
     setImmediate(run);
   }
+  /** Time passes, and nothing has run meanwhile. */
+  standStill(ms: number): void {
+    this.nowMs += ms;
+  }
   /** Runs what comes due on the way, one timer after the other, letting the engine settle in between. */
   async advanceMs(ms: number, settle: () => Promise<void>): Promise<void> {
     const endMs = this.nowMs + ms;

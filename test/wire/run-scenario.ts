@@ -162,7 +162,8 @@ class Context {
     if ("stream" in action) {
       this.#unanswered = []; // sent again
       await server.stream(action.withinMs);
-    } else if ("notBeforeMs" in action) server.notBefore(action.notBeforeMs);
+    } else if ("passMs" in action) await new Promise((resolve) => setTimeout(resolve, action.passMs));
+    else if ("notBeforeMs" in action) server.notBefore(action.notBeforeMs);
     else if ("noStreamForMs" in action) await server.noStreamFor(action.noStreamForMs);
     else if ("frame" in action) await server.frame(action.frame, this.#names.fill(action.like));
     else if ("op" in action) {

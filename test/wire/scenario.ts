@@ -67,6 +67,8 @@ export type ScriptedAction =
    * soon after the last one had ended, and what it takes to connect on a busy machine.
    */
   | { readonly stream: true; readonly withinMs?: number }
+  /** So much time passes, for a worker that stands still. */
+  | { readonly passMs: number }
   /** No stream was opened for so long after the last one had ended or, if the server did not end it, had been taken. */
   | { readonly noStreamForMs: number }
   /** So much time has passed since the server ended a stream for the first time. */

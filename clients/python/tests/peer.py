@@ -54,6 +54,10 @@ class VirtualClock:
         self.timers.add(timer)
         return timer
 
+    def jump(self, ms: float) -> None:
+        """Time passes, and no timer rings yet: the process stood still."""
+        self._now_ms += ms
+
     async def advance(self, ms: float) -> None:
         end_ms = self._now_ms + ms
         while due := [timer for timer in self.timers if timer.at_ms <= end_ms]:

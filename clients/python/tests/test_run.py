@@ -123,6 +123,36 @@ class TestSteps:
             assert peer.change("start_step").at_most_once
             assert calls == []
 
+    @pytest.mark.parametrize("how", ["revoked", "not confirmed"])
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    async def test_at_most_once_is_not_entered_when_the_leave_is_read_behind_the_lease(
+        self, kind: str, how: str
+    ) -> None:
+        calls = []
+
+        def plain() -> None:
+            calls.append(1)
+
+        async def asynchronous() -> None:
+            calls.append(1)
+
+        @workflow(name="w")
+        async def flow(ctx: WorkflowContext) -> None:
+            await ctx.step("pay", plain if kind == "plain" else asynchronous, at_most_once=True)
+
+        async with running(flow, lambda op: "drop") as peer:
+            leave = applied(peer.ops()[0])
+            leave.op_id, leave.lease_id = peer.ops()[0].op_id, lease_id_of(1)
+            lost = worker_service_pb2.LostLease(lease_id=lease_id_of(1))
+            if how == "not confirmed":
+                peer.clock.jump(25_000)
+            peer.send(op_results=worker_service_pb2.OpResults(results=[leave]))
+            if how == "revoked":
+                peer.send(revoke=worker_service_pb2.Revoke(leases=[lost]))
+            await turns()
+            await asyncio.to_thread(lambda: None)
+            assert calls == []
+
     async def test_a_retry_is_waited_out_under_the_lease_then_the_step_is_exhausted(self) -> None:
         attempts = []
 

@@ -66,7 +66,12 @@ export class Leases {
   }
 
   settle(results: OpResults): void {
-    for (const result of results.results) this.#runs.get(leaseKey(result.leaseId))?.settle(result);
+    const nowMs = this.#host.ports.clock.nowMs();
+    for (const result of results.results) {
+      const run = this.#runs.get(leaseKey(result.leaseId));
+      // Who stood still may read an answer before its timers ring: it is no leave to go on behind the end of the lease.
+      if (run !== undefined && !this.#expire(run, nowMs)) run.settle(result);
+    }
   }
 
   notice(notices: readonly Notice[]): void {
@@ -146,10 +151,16 @@ export class Leases {
     this.#expiry = this.#host.ports.clock.setTimer(delayMs, () => {
       this.#expiry = undefined;
       const nowMs = this.#host.ports.clock.nowMs();
-      for (const run of this.all())
-        if (nowMs - run.confirmedAtMs >= this.trustMs) run.lost("nobody confirmed it in time");
+      for (const run of this.all()) this.#expire(run, nowMs);
       this.#planExpiry();
     });
+  }
+
+  /** True when the lease is not trusted any more. */
+  #expire(run: LeaseRun, nowMs: number): boolean {
+    if (nowMs - run.confirmedAtMs < this.trustMs) return false;
+    run.lost("nobody confirmed it in time");
+    return true;
   }
 
   close(): void {

@@ -167,6 +167,36 @@ export const frames: readonly ScriptedScenario[] = [
     ],
   },
   {
+    name: "late-leave",
+    proves:
+      "does not enter an at-most-once step on an answer that it reads when it stood still until nobody had confirmed the lease for the watchdog time",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([{ ...step("pay", 1), atMostOnce: true }]),
+      accepted(),
+      { op: [{ startStep: { stepKey: "pay", attempt: 1, atMostOnce: true } }], answer: "nothing" },
+      // The short times begin now: before it a slow machine cannot miss them.
+      { cut: true },
+      { stream: true },
+      { frame: "hello", like: { held: [{ lease: lease() }] } },
+      {
+        send: welcome({
+          resumed: true,
+          settings: { ...settings, watchdogMs: "4000" },
+          verdicts: [{ leaseId: leaseId(1), kept: true }],
+        }),
+      },
+      { op: [{ startStep: { stepKey: "pay", attempt: 1, atMostOnce: true } }], answer: "nothing" },
+      { signal: "SIGSTOP" },
+      { reply: "applied" },
+      { passMs: 4_500 },
+      { signal: "SIGCONT" },
+      { tellUntil: { cmd: "health" }, value: { held: 0 } },
+      { noFact: { fact: "step" } },
+    ],
+  },
+  {
     name: "capacity",
     proves: "sends its new capacity, an absolute number, when it is changed",
     server: "scripted",

@@ -64,9 +64,11 @@ class Leases:
             channel.add_journal(chunk.journal, chunk.continues)
 
     def settle(self, results: OpResults) -> None:
+        now_ms = self._host.ports.clock.now_ms()
         for result in results.results:
             channel = self._channels.get(result.lease_id)
-            if channel is not None:
+            # Who stood still may read an answer before its timers ring: it is no leave to go on behind the lease's end.
+            if channel is not None and not self._expired(channel, now_ms):
                 channel.pipe.settle(result)
 
     def notice(self, notices: Iterable[Notice]) -> None:
@@ -156,9 +158,15 @@ class Leases:
         self._expiry = None
         now_ms = self._host.ports.clock.now_ms()
         for channel in self.all():
-            if now_ms - channel.confirmed_at_ms >= self.trust_ms:
-                channel.lost("nobody confirmed it in time")
+            self._expired(channel, now_ms)
         self._plan_expiry()
+
+    def _expired(self, channel: LeaseChannel, now_ms: float) -> bool:
+        """True when the lease is not trusted any more."""
+        if now_ms - channel.confirmed_at_ms < self.trust_ms:
+            return False
+        channel.lost("nobody confirmed it in time")
+        return True
 
     def close(self) -> None:
         if self._expiry is not None:

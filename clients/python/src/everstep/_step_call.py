@@ -68,11 +68,16 @@ class StepCall:
             return  # paused or draining: the lease is given back, a replay comes here again
         attempt = RunningAttempt(self, attempt_number)
         if self.at_most_once:
-            self._submit_start(attempt, lambda _: attempt.call())
+            self._submit_start(attempt, lambda _: self._enter(attempt))
             return
         if self.input is not None:
             self._submit_start(attempt, None)
         if attempt.running:
+            attempt.call()
+
+    def _enter(self, attempt: RunningAttempt) -> None:
+        # The answer may have waited for the user's loop until the session knew that the lease is gone.
+        if not self.run.channel.is_over:
             attempt.call()
 
     def submit_start(self, attempt: RunningAttempt) -> None:

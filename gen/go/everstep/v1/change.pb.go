@@ -27,7 +27,8 @@ type Op struct {
 	// Chosen by the worker, strictly increasing within a lease, from 1; gaps are allowed. A repeat with the same
 	// content gets the same result again with already_applied, also when the lease is over; with other content it is
 	// refused OP_CONFLICT. An op that starts an at-most-once step is leave to enter it: behind the end of its lease a
-	// repeat is refused LEASE_LOST.
+	// repeat is refused LEASE_LOST, which does not say that it was not applied; and an answer that comes when the lease
+	// is over is no leave.
 	OpId int64 `protobuf:"varint,1,opt,name=op_id,json=opId,proto3" json:"op_id,omitempty"`
 	// The lease that it is written under.
 	Lease *Lease `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`

@@ -33,7 +33,7 @@ const (
 	GoAwayReason_GO_AWAY_REASON_OVERLOAD GoAwayReason = 2
 	// Another stream said Hello for this session.
 	GoAwayReason_GO_AWAY_REASON_SUPERSEDED GoAwayReason = 3
-	// The worker did not read what was sent.
+	// The worker did not read what was sent, or said nothing for too long, also when it was asked.
 	GoAwayReason_GO_AWAY_REASON_SLOW_CONSUMER GoAwayReason = 4
 	// The stream broke the protocol.
 	GoAwayReason_GO_AWAY_REASON_PROTOCOL GoAwayReason = 5

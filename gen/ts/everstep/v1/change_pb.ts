@@ -34,7 +34,8 @@ export type Op = Message<"everstep.v1.Op"> & {
    * Chosen by the worker, strictly increasing within a lease, from 1; gaps are allowed. A repeat with the same
    * content gets the same result again with already_applied, also when the lease is over; with other content it is
    * refused OP_CONFLICT. An op that starts an at-most-once step is leave to enter it: behind the end of its lease a
-   * repeat is refused LEASE_LOST.
+   * repeat is refused LEASE_LOST, which does not say that it was not applied; and an answer that comes when the lease
+   * is over is no leave.
    *
    * @generated from field: int64 op_id = 1;
    */

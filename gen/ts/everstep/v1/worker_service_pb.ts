@@ -1664,7 +1664,7 @@ export const GoAwayReason = {
   SUPERSEDED: 3,
 
   /**
-   * The worker did not read what was sent.
+   * The worker did not read what was sent, or said nothing for too long, also when it was asked.
    *
    * @generated from enum value: GO_AWAY_REASON_SLOW_CONSUMER = 4;
    */
