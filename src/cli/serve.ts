@@ -48,6 +48,8 @@ export async function serve(options: ServeOptions, dev: boolean): Promise<void> 
     resetClock: options.resetClock === true,
     acceptDamagedLog: options.acceptDamagedLog === true,
     log,
+  }).catch((error: unknown) => {
+    throw named(options.db, error);
   });
   let server: ReturnType<typeof createServer>;
   let url: string;
@@ -79,6 +81,13 @@ export async function serve(options: ServeOptions, dev: boolean): Promise<void> 
   // Only now: who reads that it listens may already want it to stop.
   printLine(`listening on ${url}`);
   if (dev) printBanner(url, options.db);
+}
+
+/** What SQLite and the file system say of a file does not always say which. */
+function named(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error) || error.message.includes(path)) return error;
+  error.message = `${path}: ${error.message}`;
+  return error;
 }
 
 function printBanner(url: string, db: string): void {

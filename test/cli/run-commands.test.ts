@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,6 +7,7 @@ import { fromJsonString } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { program } from "../../scripts/programs.ts";
 import { EventSchema, EventType } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
 import { RunSchema, RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
@@ -154,6 +157,17 @@ describe("a run that was lost inside an at-most-once step", () => {
     await uncertain("lost-3");
     expect((await run("resume", "lost-3", "--resolution", "repeat")).out).toMatch(/^status +QUEUED$/m);
   });
+});
+
+test("who reads the output may have enough of it", async () => {
+  const child = spawn(process.execPath, [program("everstep"), "run", "--help"], { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.destroy(); // long before it has anything to say
+  let told = "";
+  child.stderr.on("data", (chunk) => {
+    told += chunk;
+  });
+  const [code] = await once(child, "close");
+  expect({ code, told }).toEqual({ code: 0, told: "" });
 });
 
 test("exit codes: usage, not found, unavailable, denied", async () => {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -57,6 +57,19 @@ test.each(["runs_leased", "deadlines_due"])(
     expect(said.err).toContain(`${db} cannot be served: database disk image is malformed`);
   },
 );
+
+test("a path that cannot be a database is named", async () => {
+  const text = join(folder, "text.txt");
+  writeFileSync(text, "This is no database. ".repeat(100));
+  for (const [db, reason] of [
+    [join(folder, "nowhere", "x.db"), "ENOENT"],
+    [folder, "unable to open database file"],
+    [text, "file is not a database"],
+  ] as const) {
+    const said = await everstep(["serve", "--db", db, "--listen", "127.0.0.1:0"]);
+    expect(said).toMatchObject({ code: 1, out: "", err: expect.stringContaining(`everstep: ${db}: ${reason}`) });
+  }
+});
 
 test("settings that cannot be are usage errors, and no file is made", async () => {
   const db = join(folder, "none.db");

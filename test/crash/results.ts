@@ -29,8 +29,9 @@ export function commitOfTree(): string {
   // What rows that ran before have recorded is no change of what is tried.
   const changes = git("status", "--porcelain", "--", ".", ":!test/crash/results", ":!test/crash/RESULTS.md");
   const name = process.env.EVERSTEP_COMMIT ?? git("rev-parse", "--short", "HEAD");
-  return name + (changes === "" ? "" : " and changes");
+  return name + (changes === "" ? "" : andChanges);
 }
+const andChanges = " and changes";
 
 export function renewTable(): void {
   const all = readdirSync(results)
@@ -71,7 +72,8 @@ function recordedTrials(path: string): number {
 
 /**
  * Keeps what a row came to, with the commit that it ran on; true when it passed. A run with fewer trials than the one on
- * record, or none, is only printed: a look at a row must not replace its proof. One that failed is kept always.
+ * record, or none, and one of a tree with changes, are only printed: a look at a row must not replace its proof. One that
+ * failed on a commit is kept always.
  */
 export function record(row: { id: string; fault: string; outcome: Outcome; commit: string; seconds: number }): boolean {
   const { id, fault, outcome, commit, seconds } = row;
@@ -91,11 +93,16 @@ export function record(row: { id: string; fault: string; outcome: Outcome; commi
   mkdirSync(results, { recursive: true });
   const path = join(results, `${id}.json`);
   console.log(JSON.stringify(result));
+  for (const violation of outcome.violations) console.log(`${id}: ${violation}`);
+  const verdict = `${id} ${result.passed ? "passed" : "FAILED"}: ${trials} trials, the fault came in ${fired}`;
   const longer = recordedTrials(path);
-  if (result.passed && trials < longer) {
-    console.log(`not recorded: RESULTS.md has a run of ${longer} trials, this one had ${trials}`);
-    return true;
-  }
+  const why = commit.endsWith(andChanges)
+    ? "the tree has changes that no commit names"
+    : result.passed && trials < longer
+      ? `there is a run of ${longer} trials`
+      : undefined;
+  console.log(`${verdict}; ${why === undefined ? "recorded in test/crash/RESULTS.md" : `not recorded: ${why}`}`);
+  if (why !== undefined) return result.passed;
   const kept = trials < longer ? { ...result, longest: longer } : result;
   writeFileSync(path, `${JSON.stringify(kept, undefined, 2)}\n`);
   renewTable();

@@ -6,7 +6,7 @@
 //   npm run torture -- soak --minutes 150 [--rate 20]        one CSV line a sample on standard output
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { setInterval as every, setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { commandLine } from "../support/command-line.ts";
 import { Client, Worker, workflow } from "../../clients/typescript/src/index.ts";
 import { RawSession } from "../support/raw-session.ts";
 import { numberOption } from "../support/number-option.ts";
@@ -14,7 +14,7 @@ import { commitOfTree, record } from "./results.ts";
 import { Rig } from "./rig.ts";
 import { median, valueAt } from "./row.ts";
 
-const { values } = parseArgs({
+const { values } = commandLine("npm run torture -- soak [--minutes 150] [--rate 20]", {
   allowPositionals: true,
   options: { minutes: { type: "string" }, rate: { type: "string" } },
 });

@@ -5,7 +5,7 @@
 //
 // A row may count otherwise than it was asked: R2 and R3 end with the last sync of their script, R15 and R16 count the
 // faults of a whole workload, which is run again until there are enough.
-import { parseArgs } from "node:util";
+import { commandLine } from "../support/command-line.ts";
 import { numberOption } from "../support/number-option.ts";
 import { commitOfTree, record, renewTable } from "./results.ts";
 import type { Row } from "./row.ts";
@@ -23,7 +23,8 @@ async function torture(row: Row, trials: number): Promise<boolean> {
   return record({ id: row.id, fault: row.fault, outcome: { ...outcome, figures }, commit, seconds });
 }
 
-const { values, positionals } = parseArgs({
+const usage = "npm run torture [-- ROW [--trials N] | soak [--minutes 150] [--rate 20] | results]";
+const { values, positionals } = commandLine(usage, {
   allowPositionals: true,
   options: { trials: { type: "string" }, minutes: { type: "string" }, rate: { type: "string" } },
 });

@@ -1,6 +1,5 @@
-// npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store mixed|memory|sqlite|both] [--json]
 import { randomInt } from "node:crypto";
-import { parseArgs } from "node:util";
+import { commandLine } from "../support/command-line.ts";
 import { numberOption } from "../support/number-option.ts";
 import { Fired, seedsEnough } from "./fired.ts";
 import type { ImageKind } from "./images.ts";
@@ -9,7 +8,10 @@ import { shrink } from "./shrink.ts";
 import { imagesOf, isStore, replayOf, stores } from "./stores.ts";
 import { type Outcome, runWorld } from "./world.ts";
 
-const { values } = parseArgs({
+const usage =
+  "npm run simulate -- --seed N [--trace] | --minutes M | --seeds K [--from N] [--store mixed|memory|sqlite|both] [--json] [--no-shrink]";
+
+const { values } = commandLine(usage, {
   options: {
     seed: { type: "string" },
     seeds: { type: "string" },
@@ -92,4 +94,8 @@ console.log(
     fired: fired.counts,
   }),
 );
+if (!values.json) {
+  const worlds = `${done.toLocaleString("en")} ${done === 1 ? "world" : "worlds"}`;
+  console.log(`${worlds} in ${Math.round(seconds)} s: ${failed === 0 ? "no promise was broken" : `${failed} FAILED`}`);
+}
 process.exitCode = failed === 0 && never.length === 0 ? 0 : 1;

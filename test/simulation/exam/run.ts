@@ -1,11 +1,10 @@
-// npm run simulate:exam -- [--campaigns N] [--minutes M] [--only TEXT] [--out FILE] [--json]
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
+import { commandLine } from "../../support/command-line.ts";
 import { numberOption } from "../../support/number-option.ts";
 import { plants } from "./plants.ts";
 import { type Row, tableOf } from "./table.ts";
@@ -15,7 +14,8 @@ import { copyTree } from "./tree.ts";
 // times; then the same seeds run in a copy without it, where they must pass. The table of all times is printed at the end, as
 // Markdown for the README, and written into a file behind each hunt if one is named: who interrupts it keeps the rest.
 
-const { values } = parseArgs({
+const usage = "npm run simulate:exam [-- [--campaigns N] [--minutes M] [--only TEXT] [--out FILE] [--json]]";
+const { values } = commandLine(usage, {
   options: {
     campaigns: { type: "string" },
     minutes: { type: "string" },
