@@ -173,7 +173,8 @@ function precedingFailed(live: LiveLease | undefined, request: OpRequest, entry:
 function remember(kernel: Kernel, request: Pick<OpRequest, "lease" | "opId">, refusal: Refusal): void {
   if (request.opId === 0 || notRemembered.has(refusal.reason)) return;
   const live = kernel.leases.get(request.lease.leaseId);
-  if (live === undefined || request.opId <= live.entry.state.lastOpId) return;
+  // Under another epoch it is nobody's op: the holder of the lease has not sent it.
+  if (live === undefined || live.epoch !== request.lease.epoch || request.opId <= live.entry.state.lastOpId) return;
   // A copy that comes late, behind a stalled stream, of an op that its worker has seen refused and will not name again.
   if (request.opId < live.refusedOpId) return;
   live.refusedOpId = request.opId;

@@ -35,6 +35,26 @@ test("a full disk refuses writes, serves reads, keeps leases, and writing resume
   expect(await rig.run(runId)).toMatchObject({ stepsCompleted: 2 });
 });
 
+test("an op in an epoch that nobody holds, refused for want of room, is not remembered against the holder of the lease", async () => {
+  const { store, rig } = held();
+  const worker = await rig.worker().greeted();
+  await rig.started();
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  store.holding = true;
+  store.outcome = full;
+  const ahead = { ...lease, epoch: lease.epoch + 1 };
+  const outcomes = Promise.allSettled([rig.start(), rig.unary(ahead, completeStep("a"), 1)]);
+  await rig.settle();
+  store.holding = false;
+  store.release();
+  for (const outcome of await outcomes)
+    expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "DISK_FULL" } });
+  store.outcome = undefined;
+  await rig.advanceMs(1_001);
+  expect(await worker.op(lease, [completeStep("b")], { opId: 2 })).toMatchObject({ kind: "applied" });
+});
+
 test("what was decided on top of a failed commit is discarded with it", async () => {
   const { store, rig } = held();
   const worker = await rig.worker().greeted();
