@@ -71,12 +71,19 @@ function recordedTrials(path: string): number {
 }
 
 /**
- * Keeps what a row came to, with the commit that it ran on; true when it passed. A run with fewer trials than the one on
- * record, or none, and one of a tree with changes, are only printed: a look at a row must not replace its proof. One that
- * failed on a commit is kept always.
+ * Keeps what a row came to, with the commit that it ran on; true when it passed. A run that was asked for less than the
+ * row's long one and had fewer trials than the one on record, or none, and one of a tree with changes, are only printed: a
+ * look at a row must not replace its proof. One that failed on a commit is kept always.
  */
-export function record(row: { id: string; fault: string; outcome: Outcome; commit: string; seconds: number }): boolean {
-  const { id, fault, outcome, commit, seconds } = row;
+export function record(row: {
+  id: string;
+  fault: string;
+  outcome: Outcome;
+  commit: string;
+  seconds: number;
+  long: boolean;
+}): boolean {
+  const { id, fault, outcome, commit, seconds, long } = row;
   const { trials, fired, figures = {} } = outcome;
   const result: Result = {
     id,
@@ -95,7 +102,7 @@ export function record(row: { id: string; fault: string; outcome: Outcome; commi
   console.log(JSON.stringify(result));
   for (const violation of outcome.violations) console.log(`${id}: ${violation}`);
   const verdict = `${id} ${result.passed ? "passed" : "FAILED"}: ${trials} trials, the fault came in ${fired}`;
-  const longer = recordedTrials(path);
+  const longer = long ? 0 : recordedTrials(path);
   const why = commit.endsWith(andChanges)
     ? "the tree has changes that no commit names"
     : result.passed && trials < longer

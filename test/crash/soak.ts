@@ -186,6 +186,7 @@ const ok = record({
   fault: "a long life: an ordinary load, a hundred streams a minute torn down; the slope is that of the last hour",
   commit,
   seconds: minutes * 60,
+  long: minutes >= 120,
   outcome: {
     trials: 1,
     fired: firedStreams,

@@ -20,7 +20,8 @@ async function torture(row: Row, trials: number): Promise<boolean> {
   const outcome = await row.run(trials);
   const figures = { ...outcome.figures, ...(folder === undefined ? {} : { "files in": folder }) };
   const seconds = (performance.now() - startedAtMs) / 1_000;
-  return record({ id: row.id, fault: row.fault, outcome: { ...outcome, figures }, commit, seconds });
+  const long = trials >= row.trials;
+  return record({ id: row.id, fault: row.fault, outcome: { ...outcome, figures }, commit, seconds, long });
 }
 
 const usage = "npm run torture [-- ROW [--trials N] | soak [--minutes 150] [--rate 20] | results]";
