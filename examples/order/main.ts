@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { timelineLine } from "../../src/cli/timeline.ts";
+import { isLeaving, leave, leaveWhenTold, removeAtTheEnd } from "./leaving.ts";
 import { startOtherWorkers } from "./other-workers.ts";
-import { adopt, end, endAll, type ServerProcess, startServer, startWorker } from "./processes.ts";
+import { adopt, end, type ServerProcess, startServer, startWorker } from "./processes.ts";
 import { shareTheQueue } from "./sharing.ts";
 import type { order } from "./workflow.ts";
 
@@ -99,28 +100,23 @@ async function carryOrderThrough(server: ServerProcess, ledger: string): Promise
   return { failed: checks.failed, runId: run.runId };
 }
 
+leaveWhenTold();
 const folder = once ? mkdtempSync(join(tmpdir(), "everstep-order-")) : ".everstep";
 mkdirSync(folder, { recursive: true });
 const ledger = join(folder, `order-${process.pid}.ledger`);
+removeAtTheEnd(once ? folder : ledger);
 writeFileSync(ledger, "");
 const listen = `127.0.0.1:${!once && (await isFree(port)) ? port : 0}`;
-const server = await startServer({ db: join(folder, "everstep.db"), listen, leaseTtl: "2s" });
+const server = (await startServer({ db: join(folder, "everstep.db"), listen, leaseTtl: "2s" })) ?? (await leave(1));
 console.log(`Everstep serves ${join(folder, "everstep.db")} at ${server.url}`);
 const { failed, runId } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
-  console.error(error);
-  await endAll();
-  rmSync(once ? folder : ledger, { recursive: true, force: true });
-  process.exit(1);
+  if (!isLeaving()) console.error(error); // else it is only that the server has ended
+  return await leave(1);
 });
 
-async function stop(): Promise<void> {
-  await endAll();
-  rmSync(once ? folder : ledger, { recursive: true, force: true });
-}
 if (once) {
-  await stop();
   console.log(failed === 0 ? "\nall of it went as told" : `\n${failed} things went otherwise`);
-  process.exit(failed === 0 ? 0 : 1);
+  await leave(failed === 0 ? 0 : 1);
 }
 const cli =
   server.url === `http://127.0.0.1:${port}`
@@ -132,6 +128,3 @@ console.log(`  ${cli} run list`);
 console.log(`  ${cli} run watch ${runId}`);
 console.log(`  npx buf curl ${server.url}/everstep.v1.RunService/ListRuns -d '{}'`);
 console.log("Ctrl-C ends them.");
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void stop().then(() => process.exit(0)));
-}

@@ -6,6 +6,8 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..", "..");
 const children: ChildProcess[] = [];
 let ending = false;
+/** All of them end within it, unless something is wrong with them. */
+const endsWithinMs = 10_000;
 
 /** Ends every process that was started here and still lives, the last one first: workers before their server. */
 export async function endAll(): Promise<void> {
@@ -15,11 +17,14 @@ export async function endAll(): Promise<void> {
 
 export interface ServerProcess {
   readonly url: string;
-  stop(): Promise<void>;
 }
 
-/** Starts the server as a process of its own; resolves when it says that it listens. */
-export async function startServer(options: { db: string; listen: string; leaseTtl: string }): Promise<ServerProcess> {
+/** Starts the server as a process of its own; undefined when it ends instead of listening: it has said why. */
+export async function startServer(options: {
+  db: string;
+  listen: string;
+  leaseTtl: string;
+}): Promise<ServerProcess | undefined> {
   const args = [
     "serve",
     "--db",
@@ -34,15 +39,18 @@ export async function startServer(options: { db: string; listen: string; leaseTt
   const child = spawn(process.execPath, [join(root, "src", "main.ts"), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  children.push(child);
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`the server ended with code ${code} before it listened`)));
+  adopt(child);
+  const url = await new Promise<string | undefined>((resolve) => {
+    child.once("exit", (_code, signal) => {
+      if (signal !== null && !ending) console.error(`the server was ended by ${signal} before it listened`);
+      resolve(undefined);
+    });
     createInterface({ input: child.stdout }).on("line", (line) => {
       const match = /^listening on (\S+)$/.exec(line);
       if (match !== null) resolve(match[1] as string);
     });
   });
-  return { url, stop: () => end(child, "SIGTERM") };
+  return url === undefined ? undefined : { url };
 }
 
 export function startWorker(url: string, ledger: string): ChildProcess {
@@ -50,11 +58,11 @@ export function startWorker(url: string, ledger: string): ChildProcess {
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, ORDER_LEDGER: ledger },
   });
-  children.push(child);
+  adopt(child);
   return child;
 }
 
-/** One that was started elsewhere, to be ended with the others. */
+/** It will be ended with the others. */
 export function adopt(child: ChildProcess): void {
   children.push(child);
   if (ending) child.kill("SIGKILL");
@@ -62,6 +70,9 @@ export function adopt(child: ChildProcess): void {
 
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
   child.kill(signal);
-  await once(child, "exit");
+  const tooLong = setTimeout(() => child.kill("SIGKILL"), endsWithinMs);
+  await exited;
+  clearTimeout(tooLong);
 }

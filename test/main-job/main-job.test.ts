@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, expect, test } from "vitest";
@@ -102,12 +103,33 @@ test("the exit code is not 0 when somebody else ends the run", async () => {
   expect(job.lines).not.toContain("all of it went as told");
 });
 
-// Known and reported: on a failure examples/order/main.ts ends without its server, its worker and its folder.
 test("nothing is left behind when somebody else ends the run", async () => {
   const job = start();
   await terminateFromOutside(job);
   await job.exitCode();
   expect({ processes: job.hasProcesses(), files: job.leftFiles() }).toEqual({ processes: false, files: [] });
+});
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)("nothing is left behind when it gets %s in the middle of the order", async (signal, code) => {
+  const job = start();
+  await job.line(/step started\s+pack/);
+  job.signal(signal);
+  expect(await job.exitCode()).toBe(code);
+  expect({ processes: job.hasProcesses(), files: job.leftFiles() }).toEqual({ processes: false, files: [] });
+  expect(await job.errors()).toBe("");
+});
+
+test("nothing is left behind when nobody reads what it prints any more", async () => {
+  const job = start();
+  await job.line(/run created/);
+  job.stopReading();
+  expect(await job.exitCode()).toBe(128 + constants.signals.SIGPIPE);
+  expect({ processes: job.hasProcesses(), files: job.leftFiles() }).toEqual({ processes: false, files: [] });
+  expect(await job.errors()).toBe("");
 });
 
 test("the exit code is not 0 when there is no place for the file", async () => {

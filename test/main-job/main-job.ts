@@ -13,6 +13,8 @@ export class MainJob {
   readonly #child: ChildProcess;
   readonly lines: string[] = [];
   readonly #exited: Promise<unknown>;
+  readonly #closed: Promise<unknown>;
+  #errors = "";
   readonly #seen = new Set<() => void>();
 
   constructor(environment: NodeJS.ProcessEnv = {}) {
@@ -28,11 +30,12 @@ export class MainJob {
     const stdio = ["ignore", "pipe", "pipe"] as const;
     this.#child = spawn(`exec ${start} --once`, { cwd: root, env, stdio: [...stdio], shell: true, detached: true });
     this.#exited = once(this.#child, "exit");
+    this.#closed = once(this.#child, "close");
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
       this.lines.push(line);
       for (const look of this.#seen) look();
     });
-    this.#child.stderr!.resume();
+    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
   }
 
   /** The first match of a line that was or will be printed; rejects when the job ends without one. */
@@ -59,6 +62,22 @@ export class MainJob {
   async exitCode(): Promise<number | null> {
     await this.#exited;
     return this.#child.exitCode;
+  }
+
+  /** All that it and what it has started wrote to stderr. */
+  async errors(): Promise<string> {
+    await this.#closed;
+    return this.#errors;
+  }
+
+  /** To the job alone, not to what it has started. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** As `| head` does it when it has read enough. */
+  stopReading(): void {
+    this.#child.stdout!.destroy();
   }
 
   /** True while any process that it started lives. */
