@@ -106,9 +106,11 @@ mkdirSync(folder, { recursive: true });
 const ledger = join(folder, `order-${process.pid}.ledger`);
 removeAtTheEnd(once ? folder : ledger);
 writeFileSync(ledger, "");
-const listen = `127.0.0.1:${!once && (await isFree(port)) ? port : 0}`;
+const taken = !once && !(await isFree(port));
+const listen = `127.0.0.1:${once || taken ? 0 : port}`;
 const server = (await startServer({ db: join(folder, "everstep.db"), listen, leaseTtl: "2s" })) ?? (await leave(1));
 console.log(`Everstep serves ${join(folder, "everstep.db")} at ${server.url}`);
+if (taken) console.log(`Port ${port} is taken by another program: this time it is a port that was free.`);
 const { failed, runId } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
   if (!isLeaving()) console.error(error); // else it is only that the server has ended
   return await leave(1);

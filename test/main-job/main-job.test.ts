@@ -7,7 +7,7 @@ import { Client } from "../../clients/typescript/src/index.ts";
 import { hasPython, pythonEnvironment } from "../../scripts/python-environment.ts";
 import { goEnvironment } from "../support/go-module.ts";
 import { has } from "../support/tools.ts";
-import { MainJob, root } from "./main-job.ts";
+import { MainJob, type MainJobOptions, root } from "./main-job.ts";
 
 // `npm start -- --once`, the first thing that anybody runs: its timeline, its exit code, and what it leaves behind.
 
@@ -22,8 +22,8 @@ beforeAll(async () => {
 }, 240_000);
 
 const jobs: MainJob[] = [];
-function start(environment?: NodeJS.ProcessEnv): MainJob {
-  const job = new MainJob(environment);
+function start(options?: MainJobOptions): MainJob {
+  const job = new MainJob(options);
   jobs.push(job);
   return job;
 }
@@ -133,6 +133,6 @@ test("nothing is left behind when nobody reads what it prints any more", async (
 });
 
 test("the exit code is not 0 when there is no place for the file", async () => {
-  const job = start({ TMPDIR: "/nonexistent/everstep" });
+  const job = start({ environment: { TMPDIR: "/nonexistent/everstep" } });
   expect(await job.exitCode()).not.toBe(0);
 });

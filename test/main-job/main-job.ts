@@ -7,6 +7,12 @@ import { createInterface } from "node:readline";
 
 export const root = join(import.meta.dirname, "..", "..");
 
+export interface MainJobOptions {
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly checkout?: string;
+  readonly once?: boolean;
+}
+
 /** The main job as `npm start -- --once` runs it: the command of package.json, with node_modules/.bin first in PATH. */
 export class MainJob {
   readonly #temporary: string;
@@ -17,7 +23,8 @@ export class MainJob {
   #errors = "";
   readonly #seen = new Set<() => void>();
 
-  constructor(environment: NodeJS.ProcessEnv = {}) {
+  /** Without `once` it goes on, and has its data in its checkout. */
+  constructor({ environment = {}, checkout = root, once: flag = true }: MainJobOptions = {}) {
     this.#temporary = mkdtempSync(join(tmpdir(), "everstep-main-job-"));
     const { start } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
     const env = {
@@ -28,7 +35,8 @@ export class MainJob {
     };
     // A group of its own, so that a test can see and end what the job left behind.
     const stdio = ["ignore", "pipe", "pipe"] as const;
-    this.#child = spawn(`exec ${start} --once`, { cwd: root, env, stdio: [...stdio], shell: true, detached: true });
+    const command = `exec ${start}${flag ? " --once" : ""}`;
+    this.#child = spawn(command, { cwd: checkout, env, stdio: [...stdio], shell: true, detached: true });
     this.#exited = once(this.#child, "exit");
     this.#closed = once(this.#child, "close");
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
