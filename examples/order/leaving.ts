@@ -10,16 +10,12 @@ export function removeAtTheEnd(path: string): void {
   ours.push(path);
 }
 
-export function isLeaving(): boolean {
-  return leaving;
-}
-
 /** Ends everything that was started, removes what nobody needs any more, and ends this process. */
 export async function leave(code: number): Promise<never> {
   if (leaving) return await new Promise<never>(() => {}); // whoever was first ends the process
   leaving = true;
   await endAll();
-  for (const path of ours) rmSync(path, { recursive: true, force: true });
+  for (const path of ours) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   process.exit(code);
 }
 

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { EventType, type Event } from "../../gen/ts/everstep/v1/event_pb.ts";
 import { Client } from "../../clients/typescript/src/index.ts";
 import { timelineLine } from "../../src/cli/timeline.ts";
-import { isLeaving, leave, leaveWhenTold, removeAtTheEnd } from "./leaving.ts";
+import { leave, leaveWhenTold, removeAtTheEnd } from "./leaving.ts";
 import { startOtherWorkers } from "./other-workers.ts";
-import { adopt, end, type ServerProcess, startServer, startWorker } from "./processes.ts";
+import { end, isEnding, type ServerProcess, startServer, startWorker } from "./processes.ts";
 import { shareTheQueue } from "./sharing.ts";
 import type { order } from "./workflow.ts";
 
@@ -44,10 +44,16 @@ function createChecks(): Checks {
   };
 }
 
-async function carryOrderThrough(server: ServerProcess, ledger: string): Promise<{ failed: number; runId: string }> {
+interface Carried {
+  readonly failed: number;
+  readonly runId: string;
+  /** Languages whose workers took no part. */
+  readonly without: readonly string[];
+}
+async function carryOrderThrough(server: ServerProcess, ledger: string): Promise<Carried> {
   const client = new Client({ address: server.url });
   let worker = startWorker(server.url, ledger);
-  const others = startOtherWorkers(server.url, adopt);
+  const others = startOtherWorkers(server.url);
   const firstPid = worker.pid;
   const input = { item: "book", amount: 42 };
   const run = await client.start<typeof input, Awaited<ReturnType<(typeof order)["run"]>>>("order", { input });
@@ -93,11 +99,11 @@ async function carryOrderThrough(server: ServerProcess, ledger: string): Promise
       events.some((event) => event.type === EventType[name as "TIMER_FIRED"]),
     ),
   );
-  const sharing = await shareTheQueue(client, others);
-  if (sharing.shown) checks.check("workers of every language that is here shared the queue", sharing.shared);
-  if (sharing.late > 0) console.log("\nAnother language's worker is still being built; the next start shows it, too.");
+  const sharing = await shareTheQueue(client, others, once);
+  for (const { what, ok } of sharing.checks) checks.check(what, ok);
+  for (const { language, why } of sharing.without) console.log(`  --     without ${language}: ${why}`);
   client.close();
-  return { failed: checks.failed, runId: run.runId };
+  return { failed: checks.failed, runId: run.runId, without: sharing.without.map(({ language }) => language) };
 }
 
 leaveWhenTold();
@@ -111,13 +117,14 @@ const listen = `127.0.0.1:${once || taken ? 0 : port}`;
 const server = (await startServer({ db: join(folder, "everstep.db"), listen, leaseTtl: "2s" })) ?? (await leave(1));
 console.log(`Everstep serves ${join(folder, "everstep.db")} at ${server.url}`);
 if (taken) console.log(`Port ${port} is taken by another program: this time it is a port that was free.`);
-const { failed, runId } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
-  if (!isLeaving()) console.error(error); // else it is only that the server has ended
+const { failed, runId, without } = await carryOrderThrough(server, ledger).catch(async (error: unknown) => {
+  if (!isEnding()) console.error(error); // else it is only that the server has ended
   return await leave(1);
 });
 
 if (once) {
-  console.log(failed === 0 ? "\nall of it went as told" : `\n${failed} things went otherwise`);
+  const but = without.length === 0 ? "" : `, but without ${without.join(" and ")}`;
+  console.log(failed === 0 ? `\nall of it went as told${but}` : `\n${failed} of the above went otherwise`);
   await leave(failed === 0 ? 0 : 1);
 }
 const cli =

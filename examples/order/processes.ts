@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..", "..");
 const children: ChildProcess[] = [];
+const groups = new Set<ChildProcess>();
 let ending = false;
 /** All of them end within it, unless something is wrong with them. */
 const endsWithinMs = 10_000;
@@ -62,17 +63,38 @@ export function startWorker(url: string, ledger: string): ChildProcess {
   return child;
 }
 
+export function isEnding(): boolean {
+  return ending;
+}
+
 /** It will be ended with the others. */
 export function adopt(child: ChildProcess): void {
   children.push(child);
-  if (ending) child.kill("SIGKILL");
+  if (ending) kill(child, "SIGKILL");
+}
+
+/** A build: it is ended with all that it has started itself. */
+export function adoptGroup(child: ChildProcess): void {
+  groups.add(child);
+  adopt(child);
+}
+
+function kill(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (!groups.has(child) || child.pid === undefined) {
+    child.kill(signal);
+    return;
+  }
+  try {
+    // Like Ctrl-C, on which go and pip wait for what they have started; on SIGTERM they do not.
+    process.kill(-child.pid, signal === "SIGTERM" ? "SIGINT" : signal);
+  } catch {} // it has just ended
 }
 
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
-  child.kill(signal);
-  const tooLong = setTimeout(() => child.kill("SIGKILL"), endsWithinMs);
+  kill(child, signal);
+  const tooLong = setTimeout(() => kill(child, "SIGKILL"), endsWithinMs);
   await exited;
   clearTimeout(tooLong);
 }
