@@ -18,7 +18,10 @@ const calmMs = 1_000;
 const attackedMsMax = 1_000;
 /** Some thousand answers that nobody reads, and what the collector has not yet taken of those before them. */
 const grownMiBMax = 320;
-/** What one attack by resets may add: who opens calls only to give them up must cost no more than their headers. */
+/**
+ * What one attack by resets may add: who opens calls only to give them up must cost no more than their headers. Memory is
+ * held against what it was when each attack had come once: any load brings a heap to its working size, an ordinary one too.
+ */
 const resetGrownMiBMax = 64;
 
 function rssMiB(rig: Rig): number {
@@ -52,11 +55,12 @@ const http2Attacks: Row = {
       const attacked: number[] = [];
       // The first calls of a process are slow: they are nobody's attack.
       await beside(rig, pause(calmMs));
-      const before = rssMiB(rig);
+      let before = rssMiB(rig);
       let most = before;
       const grownMiB = new Map<string, number>();
       for (let number = 0; number < trials; number++) {
         const attack = attacks[number % attacks.length] as Attack;
+        if (number === attacks.length) most = before = rssMiB(rig);
         await tally.trial(attack.name, async () => {
           calm.push(...(await beside(rig, pause(calmMs))).latenciesMs);
           const calmMiB = rssMiB(rig);
@@ -66,7 +70,8 @@ const http2Attacks: Row = {
           attacked.push(...latenciesMs);
           const attackedMiB = rssMiB(rig);
           most = Math.max(most, attackedMiB);
-          grownMiB.set(attack.name, Math.max(grownMiB.get(attack.name) ?? 0, attackedMiB - calmMiB));
+          if (number >= attacks.length)
+            grownMiB.set(attack.name, Math.max(grownMiB.get(attack.name) ?? 0, attackedMiB - calmMiB));
           tally.add("connections of attackers", connections);
           const violations = failures.slice(0, 2).map((failure) => `the client beside it: ${failure}`);
           if (attack.mustClose && closed < connections) violations.push("a connection was not closed");
@@ -86,7 +91,7 @@ const http2Attacks: Row = {
       for (const [name, grown] of grownMiB) {
         if (name.endsWith("reset") && grown > resetGrownMiBMax) tally.violations.push(`${name} added ${grown} MiB`);
       }
-      tally.figures["RSS MiB before, most"] = `${before}, ${most}`;
+      tally.figures["RSS MiB behind one round, most"] = `${before}, ${most}`;
       if (most > before + grownMiBMax) tally.violations.push(`the server grew from ${before} to ${most} MiB`);
       tally.figures["file descriptors after"] = descriptorsOf(rig);
       await rig.server.signal("SIGTERM");
