@@ -6,7 +6,9 @@ import { imagesOf, replayOf } from "./stores.ts";
 const command = join(import.meta.dirname, "run.ts");
 
 test("a campaign plays each twentieth of its seeds on the SQLite store", () => {
-  const said = execFileSync(process.execPath, [command, "--seeds", "20", "--from", "1"], { encoding: "utf8" });
+  const said = execFileSync(process.execPath, [command, "--seeds", "20", "--from", "1", "--json"], {
+    encoding: "utf8",
+  });
   expect(JSON.parse(said.trim().split("\n").at(-1)!)).toMatchObject({ seeds: 20, seedsOn: { memory: 19, sqlite: 1 } });
 });
 
