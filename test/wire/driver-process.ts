@@ -38,7 +38,8 @@ export class DriverProcess {
     };
     this.#child = spawn(command as string, args, { env, stdio: ["pipe", "pipe", "pipe"] });
     this.#child.on("error", (error) => this.#ended(error.message));
-    this.#child.on("exit", (code, signal) => this.#ended(code ?? String(signal)));
+    // Not "exit": what it said last may still wait in the pipe then.
+    this.#child.on("close", (code, signal) => this.#ended(code ?? String(signal)));
     this.#child.stdin?.on("error", () => {}); // it has ended: its exit says so
     createInterface({ input: this.#child.stdout! }).on("line", (line) => this.#line(line));
     createInterface({ input: this.#child.stderr! }).on("line", (line) => transcript.add(`${name} stderr`, line));
