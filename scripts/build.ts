@@ -14,7 +14,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { bundle, licencesOf, serverPrograms } from "./bundle.ts";
+import { bundle, licencesOf } from "./bundle.ts";
+import { serverPrograms } from "./programs.ts";
 
 const root = join(import.meta.dirname, "..");
 

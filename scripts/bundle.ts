@@ -4,13 +4,6 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
 
-/** The server's own files; the threads are started as neighbours of whoever starts them (src/store/sqlite/thread.ts). */
-export const serverPrograms = {
-  everstep: "src/main.ts",
-  "writer-thread": "src/store/sqlite/writer-thread.ts",
-  "reader-thread": "src/store/sqlite/reader-thread.ts",
-} as const;
-
 /** Puts NAME.js into `folder` for each NAME: SOURCE; gives the folders of the packages that went into them. */
 export async function bundle(sources: Readonly<Record<string, string>>, folder: string): Promise<string[]> {
   // What is compiled for the machine stays a package of its own.

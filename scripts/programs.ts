@@ -15,12 +15,18 @@ import {
   utimesSync,
 } from "node:fs";
 import { join } from "node:path";
-import { serverPrograms } from "./bundle.ts";
 
 const root = join(import.meta.dirname, "..");
 const folder = join(root, ".cache", "programs");
 /** Longer than the longest row runs on a bundle. */
 const keptMs = 72 * 3_600_000;
+
+/** The server's own files; the threads are started as neighbours of whoever starts them (src/store/sqlite/thread.ts). */
+export const serverPrograms = {
+  everstep: "src/main.ts",
+  "writer-thread": "src/store/sqlite/writer-thread.ts",
+  "reader-thread": "src/store/sqlite/reader-thread.ts",
+} as const;
 
 const programs = {
   ...serverPrograms,

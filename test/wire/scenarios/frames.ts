@@ -2,6 +2,7 @@
 import type { ScriptedAction, ScriptedScenario } from "../scenario.ts";
 import {
   accepted,
+  asksToPay,
   assign,
   completedEntry,
   completes,
@@ -172,10 +173,7 @@ export const frames: readonly ScriptedScenario[] = [
       "does not enter an at-most-once step on an answer that it reads when it stood still until nobody had confirmed the lease for the watchdog time",
     server: "scripted",
     actions: [
-      ...welcomed(),
-      assign([{ ...step("pay", 1), atMostOnce: true }]),
-      accepted(),
-      { op: [{ startStep: { stepKey: "pay", attempt: 1, atMostOnce: true } }], answer: "nothing" },
+      ...asksToPay,
       // The short times begin now: before it a slow machine cannot miss them.
       { cut: true },
       { stream: true },

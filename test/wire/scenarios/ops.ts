@@ -2,6 +2,7 @@
 import type { ScriptedScenario } from "../scenario.ts";
 import {
   accepted,
+  asksToPay,
   assign,
   completedEntry,
   completeRun,
@@ -30,10 +31,7 @@ export const ops: readonly ScriptedScenario[] = [
     proves: "announces a step that may run at most once, and calls its function when the start is durable, not before",
     server: "scripted",
     actions: [
-      ...welcomed(),
-      assign([{ ...step("pay", 1), atMostOnce: true }]),
-      accepted(),
-      { op: [{ startStep: { stepKey: "pay", attempt: 1, atMostOnce: true } }], answer: "nothing" },
+      ...asksToPay,
       { sync: true },
       { noFact: { fact: "step" } },
       { reply: "applied" },

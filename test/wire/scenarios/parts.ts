@@ -77,6 +77,13 @@ export const step = (key: string, result: unknown) => ({ op: "step", key, result
 /** A step that waits for the command `finish` and gives "held". */
 export const held = (key: string) => ({ op: "step", key, hold: true, result: "held" }) as const;
 export const heldIs = (count: number): ScriptedAction => ({ tellUntil: { cmd: "health" }, value: { held: count } });
+/** A worker that has asked for leave to enter the at-most-once step "pay", and has no answer yet. */
+export const asksToPay: readonly ScriptedAction[] = [
+  ...welcomed(),
+  assign([{ ...step("pay", 1), atMostOnce: true }]),
+  accepted(),
+  { op: [{ startStep: { stepKey: "pay", attempt: 1, atMostOnce: true } }], answer: "nothing" },
+];
 export const refused = (reason: string, more: object = {}) => ({
   refused: { reason: `ERROR_REASON_${reason}`, message: `scripted ${reason}`, ...more },
 });
