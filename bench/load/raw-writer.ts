@@ -1,7 +1,8 @@
 import { eventTypes } from "../../src/core/event.ts";
 import { init } from "../../src/store/sqlite/migrations/0001-init.ts";
 import { type BatchMessage, decodeEvents } from "../../src/store/sqlite/batch-codec.ts";
-import { crcOf, eventColumns } from "../../src/store/sqlite/event-codec.ts";
+import { crcOf, type EventValues } from "../../src/store/sqlite/event-codec.ts";
+import { createEventInserter } from "../../src/store/sqlite/event-inserter.ts";
 import { openConnection } from "../../src/store/sqlite/open.ts";
 import { runColumnCount, upsertRun } from "../../src/store/sqlite/run-codec.ts";
 import { createWriter } from "../../src/store/sqlite/writer.ts";
@@ -11,6 +12,7 @@ import { Histogram } from "../histogram.ts";
 // thread. Schema, indexes, pragmas and checkpoints are the product's; nothing else of it runs.
 
 export interface RawBatch {
+  /** The columns of each, the CRC last. */
   readonly events: readonly unknown[][];
   readonly runs: readonly unknown[][];
   readonly deadlines: readonly unknown[][];
@@ -47,7 +49,7 @@ export function writeRaw(
   const database = openConnection(path, "writer");
   database.exec(init);
   const placeholders = (count: number) => Array.from({ length: count }, () => "?").join(", ");
-  const insertEvent = database.prepare(`INSERT INTO events (${eventColumns}) VALUES (${placeholders(13)})`);
+  const insertEvents = createEventInserter(database);
   const putRun = database.prepare(upsertRun);
   const putDeadline = database.prepare(`INSERT OR REPLACE INTO deadlines VALUES (${placeholders(4)})`);
   const deleteDeadline = database.prepare("DELETE FROM deadlines WHERE run_no = ? AND kind = ? AND step_key = ?");
@@ -61,7 +63,9 @@ export function writeRaw(
   for (const [index, batch] of batches.entries()) {
     const startedAtMs = performance.now();
     begin.run();
-    for (const row of batch.events) insertEvent.run(row);
+    insertEvents((add) => {
+      for (const row of batch.events) add(row as unknown as EventValues, row[12] as number);
+    });
     for (const row of batch.runs) putRun.run(row);
     for (const row of batch.deadlines) {
       if (row[3] === null) deleteDeadline.run(row.slice(0, 3));

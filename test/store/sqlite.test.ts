@@ -72,6 +72,34 @@ describe("the file", () => {
     for (const name of names) expect([name, statSync(file.in(name)).mode & 0o777]).toEqual([name, 0o600]);
   });
 
+  test("keeps every event of a large batch, whatever its columns hold and however many there are", async () => {
+    const store = await file.open();
+    const commit = committer(store);
+    for (const count of [1, 3, 4, 31, 32, 33, 101]) {
+      const events = Array.from({ length: count }, (_, index) => eventOf(index + 1));
+      expect(await commit({ events: events.map((event) => ({ runNo: count, event })) })).toEqual({ kind: "durable" });
+      const read = store.readEvents(count, { afterSeq: 0, limit: 200, bytesMax: 1e6, throughSeq: count });
+      expect(read).toEqual(events);
+    }
+    function eventOf(seq: number) {
+      if (seq % 7 === 0) return created(seq);
+      const data = seq % 3 === 0 ? new Uint8Array([seq, 0]) : `"ä${seq}"`;
+      const payload = seq % 5 === 0 ? undefined : { data, encoding: seq % 4 === 0 ? "json/zstd" : "" };
+      return completed(seq, `step ${seq}`, { payload, epoch: 3, opId: seq, opDigest: 4_294_967_295 });
+    }
+  });
+
+  test("forgets the events of a batch that was refused", async () => {
+    const store = await file.open();
+    const commit = committer(store);
+    const twice = [completed(1, "a"), completed(2, "b"), completed(2, "b")];
+    const refused = await commit({ events: twice.map((event) => ({ runNo: 1, event })) });
+    expect(refused).toMatchObject({ kind: "constraint" });
+    expect(await commit({ events: [{ runNo: 2, event: completed(1, "c") }] })).toEqual({ kind: "durable" });
+    expect(store.readEvents(1, page)).toEqual([]);
+    expect(store.readEvents(2, { ...page, throughSeq: 1 })).toHaveLength(1);
+  });
+
   test("has no WAL behind a clean close", async () => {
     const store = await file.open();
     await committer(store)({ events: [{ runNo: 1, event: created() }] });

@@ -52,40 +52,50 @@ function decodeDetail(text: string | null): unknown {
 
 const headBytes = 8 * 8 + 1 + 4 * 4;
 const scratchBytes = 256 * 1024;
-const scratch = Buffer.allocUnsafe(scratchBytes);
+const scratch = bytesWithView(scratchBytes);
 const noText = 0xffff_ffff;
+/** Views of the scratch by their length: making one costs more than the sum over a short row. */
+const heads: Uint8Array[] = [];
+const headsMax = 1_024;
 
 /** As a signed number: SQLite keeps it in four bytes. */
 export function crcOf(values: EventValues): number {
   const [runNo, seq, type, epoch, opId, stepKey, startedAtMs, atMs, payload, encoding, detail, opDigest] = values;
   const most =
     headBytes + 3 * (stepKey.length + (payload?.length ?? 0) + encoding.length + (detail === null ? 0 : detail.length));
-  const buffer = most <= scratchBytes ? scratch : Buffer.allocUnsafe(most);
-  buffer.writeDoubleLE(runNo, 0);
-  buffer.writeDoubleLE(seq, 8);
-  buffer.writeDoubleLE(type, 16);
-  buffer.writeDoubleLE(epoch, 24);
-  buffer.writeDoubleLE(opId, 32);
-  buffer.writeDoubleLE(startedAtMs, 40);
-  buffer.writeDoubleLE(atMs, 48);
-  buffer.writeDoubleLE(opDigest, 56);
-  buffer[64] = payload === null ? 0 : typeof payload === "string" ? 1 : 2;
+  const { bytes, view } = most <= scratchBytes ? scratch : bytesWithView(most);
+  view.setFloat64(0, runNo, true);
+  view.setFloat64(8, seq, true);
+  view.setFloat64(16, type, true);
+  view.setFloat64(24, epoch, true);
+  view.setFloat64(32, opId, true);
+  view.setFloat64(40, startedAtMs, true);
+  view.setFloat64(48, atMs, true);
+  view.setFloat64(56, opDigest, true);
+  bytes[64] = payload === null ? 0 : typeof payload === "string" ? 1 : 2;
   let end = headBytes;
   const put = (value: string | Uint8Array | null, lengthAt: number): void => {
-    let bytes = 0;
-    if (typeof value === "string") bytes = value === "" ? 0 : buffer.write(value, end, "utf8");
+    let length = 0;
+    if (typeof value === "string") length = value === "" ? 0 : bytes.write(value, end, "utf8");
     else if (value !== null) {
-      buffer.set(value, end);
-      bytes = value.length;
+      bytes.set(value, end);
+      length = value.length;
     }
-    buffer.writeUInt32LE(value === null ? noText : bytes, lengthAt);
-    end += bytes;
+    view.setUint32(lengthAt, value === null ? noText : length, true);
+    end += length;
   };
   put(stepKey, 65);
   put(payload, 69);
   put(encoding, 73);
   put(detail, 77);
-  return crc32(buffer.subarray(0, end)) | 0;
+  if (end >= headsMax) return crc32(bytes.subarray(0, end)) | 0;
+  heads[end] ??= scratch.bytes.subarray(0, end);
+  return crc32(heads[end] as Uint8Array) | 0;
+}
+
+function bytesWithView(length: number) {
+  const bytes = Buffer.alloc(length);
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, length) };
 }
 
 /** A damaged row may hold a value of any type in any column; a CRC is made of those that were written. */

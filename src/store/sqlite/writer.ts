@@ -2,7 +2,8 @@ import { rmSync, writeFileSync } from "node:fs";
 import SqliteDatabase, { type Database } from "better-sqlite3";
 import type { CommitOutcome } from "../store.ts";
 import { type BatchMessage, decodeEvents } from "./batch-codec.ts";
-import { crcOf, eventColumns } from "./event-codec.ts";
+import { crcOf } from "./event-codec.ts";
+import { createEventInserter } from "./event-inserter.ts";
 import { checkpointFrames, walFramesMax } from "./open.ts";
 import { runColumnCount, upsertRun } from "./run-codec.ts";
 
@@ -22,9 +23,7 @@ class ConstraintError extends Error {}
 const probeBytes = 1024 * 1024;
 
 export function createWriter(database: Database): Writer {
-  const insertEvent = database.prepare<unknown[]>(
-    `INSERT INTO events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
+  const insertEvents = createEventInserter(database);
   const putRun = database.prepare<unknown[]>(upsertRun);
   const putDeadline = database.prepare<unknown[]>(
     "INSERT INTO deadlines (run_no, kind, step_key, due_at_ms) VALUES (?, ?, ?, ?) " +
@@ -59,9 +58,7 @@ export function createWriter(database: Database): Writer {
   }
 
   function write(message: BatchMessage): void {
-    decodeEvents(message, (v) => {
-      insertEvent.run(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], crcOf(v));
-    });
+    insertEvents((add) => decodeEvents(message, (values) => add(values, crcOf(values))));
     const { runs, deadlines } = message;
     for (let at = 0; at < runs.length; at += runColumnCount) {
       const { changes } = putRun.run(runs.slice(at, at + runColumnCount));
