@@ -63,7 +63,7 @@ const large: Suite = {
 };
 
 /** Long enough for engines whose runs take seconds at this load. */
-const long = "--seconds 6 --warm-up 2";
+const long = "--seconds 6 --warm-up 8";
 
 /** As far up as the peer still gains. */
 function peerEntries(peer: string, loads: readonly number[]): Entry[] {

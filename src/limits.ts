@@ -87,6 +87,8 @@ export const startRunsMax = 1_000;
 /** Changes of one op: a worker that has more sends more ops. */
 export const opChangesMax = 64;
 export const frameOpsMax = 1_024;
+/** Leases that a stream's reader knows by their bytes, about 500 bytes each; behind that it begins anew. */
+export const knownLeasesMax = 8_192;
 
 /** Things that one suspend may await. */
 export const awaitsMax = 1_000;

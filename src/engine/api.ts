@@ -126,6 +126,14 @@ export interface Explanation {
   readonly deliveriesSinceProgress: number;
 }
 
+/** What an op of a worker says, checked. */
+export interface SessionOp {
+  readonly opId: number;
+  readonly lease: LeaseHandle;
+  readonly changes: readonly Change[];
+  readonly afterRefused: number;
+}
+
 /** The engine's end of one Session stream. Frames of the worker go in, frames of the server come out. */
 export interface SessionStream {
   /** The first frame of a worker. Everything else before it is refused with FrameRefused and ends the stream. */
@@ -133,12 +141,7 @@ export interface SessionStream {
   capacity(capacity: number): void;
   accept(leases: readonly LeaseHandle[]): void;
   release(leases: readonly LeaseHandle[], retryAfterMs: number): void;
-  op(op: {
-    readonly opId: number;
-    readonly lease: LeaseHandle;
-    readonly changes: readonly Change[];
-    readonly afterRefused: number;
-  }): void;
+  op(op: SessionOp): void;
   /** An op that the wire found invalid: refused in its place in the order. */
   invalidOp(opId: number, lease: LeaseHandle, refusal: Refusal): void;
   beat(

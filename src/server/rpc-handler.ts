@@ -29,29 +29,36 @@ const revokedGraceMs = 500;
 /** Read by Connect though not in the type of its options: a text that is no UTF-8 is refused instead of mended. */
 const jsonOptions = { ignoreUnknownFields: true, textDecoder: new TextDecoder("utf-8", { fatal: true }) };
 
-export function createRpcHandler(
-  routes: (router: ConnectRouter) => void,
-  interceptors: Interceptor[],
-  log: Log,
-): RpcHandler {
-  const router = createConnectRouter({
-    grpc: true,
-    grpcWeb: true,
-    connect: true,
-    interceptors,
-    jsonOptions,
-    readMaxBytes: messageBytesMax,
-    // gzip only: brotli's default level takes seconds for a frame, and the client would choose it.
-    acceptCompression: [gzip],
-    compressMinBytes,
-  });
-  routes(router);
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+export interface RpcRoutes {
+  readonly all: (router: ConnectRouter) => void;
+  /** Those that are served by something else where the messages are protobuf and not JSON. */
+  readonly protobuf: (router: ConnectRouter) => void;
+}
+
+export function createRpcHandler(routes: RpcRoutes, interceptors: Interceptor[], log: Log): RpcHandler {
+  function handlersOf(route: (router: ConnectRouter) => void) {
+    const router = createConnectRouter({
+      grpc: true,
+      grpcWeb: true,
+      connect: true,
+      interceptors,
+      jsonOptions,
+      readMaxBytes: messageBytesMax,
+      // gzip only: brotli's default level takes seconds for a frame, and the client would choose it.
+      acceptCompression: [gzip],
+      compressMinBytes,
+    });
+    route(router);
+    return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  }
+  const handlers = handlersOf(routes.all);
+  const protobufHandlers = handlersOf(routes.protobuf);
 
   return {
     serves: (path) => handlers.has(path),
     handle(path, request, response, keySignal) {
-      const handler = handlers.get(path);
+      const isJson = request.headers["content-type"]?.includes("json") === true;
+      const handler = (isJson ? undefined : protobufHandlers.get(path)) ?? handlers.get(path);
       if (handler === undefined) throw new Error(`no RPC at ${path}`);
       const { methodKind } = handler.method;
       if ("stream" in request && (methodKind === "unary" || methodKind === "server_streaming"))

@@ -22,7 +22,7 @@ import { routeReflection } from "./reflection.ts";
 import { createRpcHandler } from "./rpc-handler.ts";
 import { createRunService } from "./run-service.ts";
 import { takeTurns } from "./turns.ts";
-import { createWorkerService } from "./worker-service.ts";
+import { createWorkerService, routeLeanSession } from "./worker-service.ts";
 
 // The engine on the wire: who may call, which path is whose, one port for all of it.
 
@@ -68,7 +68,8 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
     allowedOrigins: options.allowedOrigins ?? [],
   });
   const metrics = createMetrics(engine);
-  const rpcs = createRpcHandler(routesOf(engine), [createEdge(log, metrics)], log);
+  const routes = { all: routesOf(engine), protobuf: (router: ConnectRouter) => routeLeanSession(router, engine) };
+  const rpcs = createRpcHandler(routes, [createEdge(log, metrics)], log);
 
   /** Why a request shows no key that lets it in; undefined when it does, or when none is asked for. */
   function unauthorized(request: Request): string | undefined {
@@ -86,7 +87,7 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
     return undefined;
   }
   const jsonApi = createJsonApi({ engine, log, unauthorized });
-  const routes = createRoutes({
+  const paths = createRoutes({
     engine,
     metrics,
     authorized: (request, response) => authenticate(request, response) !== undefined,
@@ -100,7 +101,7 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
     if (origin !== undefined && guard.allows(origin) && answersPreflight(request, response, origin)) return;
     const path = (request.url ?? "").split("?", 1)[0] as string;
     if (jsonApi.serves(path)) return jsonApi.handle(path, request, response);
-    if (!rpcs.serves(path)) return routes(path, request, response);
+    if (!rpcs.serves(path)) return paths(path, request, response);
     const signal = authenticate(request, response);
     if (signal !== undefined) rpcs.handle(path, request, response, signal === "open" ? undefined : signal);
   }

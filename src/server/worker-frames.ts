@@ -1,11 +1,14 @@
 import { EngineError, type Refusal, refuse } from "../core/errors.ts";
 import type { SessionHandle } from "../engine/api.ts";
-import { capacityMax, frameOpsMax, opChangesMax } from "../limits.ts";
+import { capacityMax, frameOpsMax, knownLeasesMax, opChangesMax } from "../limits.ts";
 import type { Change as WireChange, Op } from "../../gen/ts/everstep/v1/change_pb.ts";
 import type { Beat, Hello, Ops, WorkerFrame } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { changeFrom } from "./convert/change.ts";
 import { checkCapacity, helloFrom } from "./convert/hello.ts";
 import { hexFrom, leaseAsSent, leaseFrom, leaseOf } from "./convert/lease.ts";
+import { createKnownLeases } from "./session-wire/known-leases.ts";
+import type { LeanWorkerFrame } from "./session-wire/lean-session.ts";
+import { createOpReader } from "./session-wire/op-reader.ts";
 import { checkCount, checkDuration, checkInt, checkSeq, each } from "./validate.ts";
 
 // Frames of a worker on their way in. What is wrong with a frame is answered in-band and ends nothing; only a Hello
@@ -13,6 +16,8 @@ import { checkCount, checkDuration, checkInt, checkSeq, each } from "./validate.
 
 export interface FrameReader {
   read(frame: WorkerFrame | undefined): void;
+  /** The same with the ops as bytes. Throws ConnectError when these are no ops. */
+  readLean(frame: LeanWorkerFrame | undefined): void;
   /** True once the worker has said that nothing will follow. */
   readonly saidGoodbye: boolean;
 }
@@ -23,6 +28,10 @@ export function createFrameReader(
 ): FrameReader {
   let greeted = false;
   let saidGoodbye = false;
+  const opReader = createOpReader({
+    leases: createKnownLeases(knownLeasesMax),
+    payloadBytesMax: options.payloadBytesMax,
+  });
 
   function readHello(wire: Hello): void {
     if (greeted) {
@@ -40,6 +49,15 @@ export function createFrameReader(
   function readOps({ ops }: Ops): void {
     checkCount("ops", ops.length, 0, frameOpsMax);
     each("ops", ops, readOp);
+  }
+
+  function readLeanOps({ frame, ops }: LeanWorkerFrame): void {
+    if (frame.case !== undefined) {
+      throw new EngineError(refuse("PROTOCOL", `the frame holds ops and ${frame.case}`, { field: "frame" }));
+    }
+    const read = opReader.read(ops);
+    checkCount("ops", read.length, 0, frameOpsMax);
+    each("ops", read, ({ op, wire }) => (op === undefined ? readOp(wire) : handle.op(op)));
   }
 
   function readChange(change: WireChange) {
@@ -69,7 +87,7 @@ export function createFrameReader(
     handle.beat(checkSeq("beat_seq", beat.beatSeq), held);
   }
 
-  function readFrame({ frame }: WorkerFrame): void {
+  function readFrame({ frame }: Pick<WorkerFrame, "frame">): void {
     switch (frame.case) {
       case "ops":
         return readOps(frame.value);
@@ -103,6 +121,14 @@ export function createFrameReader(
     read(frame) {
       try {
         readFrame(frame ?? emptyFrame);
+      } catch (error) {
+        handle.invalidFrame(refusalOf(error));
+      }
+    },
+    readLean(frame) {
+      try {
+        if (frame !== undefined && frame.ops.length > 0) readLeanOps(frame);
+        else readFrame(frame ?? emptyFrame);
       } catch (error) {
         handle.invalidFrame(refusalOf(error));
       }

@@ -1,11 +1,13 @@
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { type Refusal, refuse } from "../core/errors.ts";
 import type { Engine } from "../engine/api.ts";
+import type { ServerFrame } from "../engine/frames.ts";
 import type { SessionRequest, SessionResponse, WorkerService } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { callSignal, revokedError } from "./call.ts";
 import { sessionResponses } from "./convert/server-frame.ts";
+import { leanResponses, leanSession, type LeanSessionRequest } from "./session-wire/lean-session.ts";
 import { unreadable } from "./unreadable.ts";
-import { createFrameReader } from "./worker-frames.ts";
+import { createFrameReader, type FrameReader } from "./worker-frames.ts";
 
 // The stream of a worker. Two loops share one engine handle: what is read goes in as it comes, what the engine has
 // for the worker goes out as fast as the transport takes it. While the transport is full the engine's outbox fills,
@@ -15,12 +17,34 @@ import { createFrameReader } from "./worker-frames.ts";
 const takeBytesMax = 256 * 1024;
 
 export function createWorkerService(engine: Engine): ServiceImpl<typeof WorkerService> {
-  return { session: (requests, context) => session(engine, requests, context) };
+  return { session: (requests, context) => session(engine, messages, requests, context) };
 }
 
-async function* session(
+/** Session where messages are protobuf. */
+export function routeLeanSession(router: ConnectRouter, engine: Engine): void {
+  router.rpc(leanSession, (requests, context) =>
+    session(engine, encoded, requests as AsyncIterable<LeanSessionRequest>, context),
+  );
+}
+
+/** What the requests of a session are, and what its responses. */
+interface Wire<Request> {
+  read(reader: FrameReader, request: Request): void;
+  responses(frames: readonly ServerFrame[]): SessionResponse[];
+}
+const messages: Wire<SessionRequest> = {
+  read: (reader, { frame }) => reader.read(frame),
+  responses: sessionResponses,
+};
+const encoded: Wire<LeanSessionRequest> = {
+  read: (reader, { frame }) => reader.readLean(frame),
+  responses: leanResponses,
+};
+
+async function* session<Request>(
   engine: Engine,
-  requests: AsyncIterable<SessionRequest>,
+  wire: Wire<Request>,
+  requests: AsyncIterable<Request>,
   context: HandlerContext,
 ): AsyncGenerator<SessionResponse> {
   const signal = callSignal(context);
@@ -53,8 +77,9 @@ async function* session(
       for await (const request of requests) {
         if (ended) return;
         try {
-          reader.read(request.frame);
+          wire.read(reader, request);
         } catch (error) {
+          if (error instanceof ConnectError) throw error;
           bug = { error };
           return stop();
         }
@@ -76,7 +101,7 @@ async function* session(
     for (;;) {
       const frames = handle.take(takeBytesMax);
       if (frames.length > 0) {
-        yield* sessionResponses(frames);
+        yield* wire.responses(frames);
         continue;
       }
       if (ended) break;
@@ -84,7 +109,7 @@ async function* session(
         wake = resolve;
       });
     }
-    if (lastWord !== undefined) yield* sessionResponses([{ kind: "frameRefused", refusal: lastWord }]);
+    if (lastWord !== undefined) yield* wire.responses([{ kind: "frameRefused", refusal: lastWord }]);
     const revoked = revokedError(context);
     if (revoked !== undefined) throw revoked;
     if (bug !== undefined) throw bug.error;

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, test } from "vitest";
 import { refuse } from "../../src/core/errors.ts";
 import { createServer, type EverstepServer } from "../../src/server/server.ts";
@@ -107,7 +107,7 @@ describe("the stream", () => {
     for (const server of servers.splice(0)) await server.close(0);
   });
 
-  async function open(apiKeys?: string[]) {
+  async function open(apiKeys?: string[], transport = (baseUrl: string) => createGrpcTransport({ baseUrl })) {
     const session = fakeSession();
     const server = createServer(fakeEngine({ openSession: session.openSession }), {
       port: 0,
@@ -132,7 +132,7 @@ describe("the stream", () => {
     }
     const controller = new AbortController();
     const headers = apiKeys ? { authorization: `Bearer ${apiKeys[0]}` } : {};
-    const client = createClient(WorkerService, createGrpcTransport({ baseUrl: url }));
+    const client = createClient(WorkerService, transport(url));
     const responses = client.session(requests(), { signal: controller.signal, headers })[Symbol.asyncIterator]();
     return {
       ...session,
@@ -172,6 +172,56 @@ describe("the stream", () => {
     expect(await stream.next()).toMatchObject({ case: "ping" });
     expect(await stream.next()).toBeUndefined();
     await stream.until("closed");
+  });
+
+  test.each([
+    ["gRPC", (baseUrl: string) => createGrpcTransport({ baseUrl })],
+    ["gRPC with JSON", (baseUrl: string) => createGrpcTransport({ baseUrl, useBinaryFormat: false })],
+    ["Connect", (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "2" })],
+    [
+      "Connect with JSON",
+      (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "2", useBinaryFormat: false }),
+    ],
+  ])("says the same over %s: an op, a bad one, their results, and a frame behind them", async (_, transport) => {
+    const stream = await open(undefined, transport);
+    stream.send(helloFrame);
+    const first = stream.next();
+    stream.send({
+      case: "ops",
+      value: {
+        ops: [
+          { opId: 1n, lease, changes: [completed("a")] },
+          { opId: 2n, lease },
+        ],
+      },
+    });
+    stream.send({ case: "drain", value: {} });
+    await stream.until("drain");
+    const handle = { runId: "r", leaseId, epoch: 1 };
+    const change = { type: "CompleteStep", stepKey: "a", attempt: 0, output: undefined, elapsedMs: 0 };
+    expect(stream.called("op")).toEqual([
+      { name: "op", args: [{ opId: 1, lease: handle, changes: [change], afterRefused: 0 }] },
+    ]);
+    expect(stream.called("invalidOp")).toMatchObject([{ args: [2, handle, { field: "changes" }] }]);
+    const applied = { kind: "applied", already: true, lastSeq: 7, notes: [], nowMs: 0, queued: false } as const;
+    const refused = refuse("INVALID", "no changes", { field: "changes" });
+    stream.push(
+      { kind: "opResult", result: { opId: 1, leaseId, outcome: applied } },
+      { kind: "opResult", result: { opId: 2, leaseId, outcome: refused } },
+      { kind: "drainAck" },
+    );
+    expect(await first).toMatchObject({
+      case: "opResults",
+      value: {
+        results: [
+          { opId: 1n, leaseId: leaseBytes, result: { case: "applied", value: { alreadyApplied: true, lastSeq: 7n } } },
+          { opId: 2n, result: { case: "refused", value: { field: "changes" } } },
+        ],
+      },
+    });
+    expect(await stream.next()).toMatchObject({ case: "drainAck" });
+    stream.end();
+    expect(await stream.next()).toBeUndefined();
   });
 
   test("a client that goes away closes the engine's end", async () => {
