@@ -1,8 +1,8 @@
 // How the SDK reaches the server: one HTTP/2 connection (h2c or TLS) that speaks Connect.
 import { readFileSync } from "node:fs";
-import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { type SessionRequest, type WorkerFrame, WorkerService } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
+import type { SessionRequest, SessionResponse, WorkerFrame } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { reasonOf } from "./calls.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import {
@@ -14,6 +14,7 @@ import {
   systemNewId,
   systemRandom,
 } from "./ports.ts";
+import { framesOf, leanRequest, leanSession } from "./session-wire/lean-session.ts";
 
 export interface ConnectionOptions {
   /** For example "http://127.0.0.1:7420". Default: EVERSTEP_ADDRESS, else that one. */
@@ -118,7 +119,7 @@ function openFrameStream(transport: Transport, events: StreamEvents): FrameStrea
   async function* requests(): AsyncGenerator<SessionRequest> {
     for (;;) {
       while (taken < waiting.length) {
-        yield { $typeName: "everstep.v1.SessionRequest", frame: waiting[taken++] };
+        yield leanRequest(waiting[taken++] as WorkerFrame);
       }
       waiting.length = taken = 0;
       if (finished || abortion.signal.aborted) return;
@@ -129,11 +130,18 @@ function openFrameStream(transport: Transport, events: StreamEvents): FrameStrea
   }
 
   async function receive(): Promise<void> {
-    for await (const response of createClient(WorkerService, transport).session(requests(), {
-      signal: abortion.signal,
-    })) {
-      if (abortion.signal.aborted) return;
-      if (response.frame !== undefined) events.onFrame(response.frame);
+    const { message: responses } = await transport.stream(
+      leanSession,
+      abortion.signal,
+      undefined,
+      undefined,
+      requests(),
+    );
+    for await (const response of responses) {
+      for (const frame of framesOf(response as SessionResponse)) {
+        if (abortion.signal.aborted) return;
+        events.onFrame(frame);
+      }
     }
   }
 
