@@ -10,7 +10,7 @@ import type { Notice, OpApplied } from "./frames.ts";
 import { noticeOf } from "./journal.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
-import { submitOp } from "./ops.ts";
+import { submitClaimedOp, submitOp } from "./op-work.ts";
 import { readPayload } from "./run-events.ts";
 import type { RunEntry } from "./run-table.ts";
 
@@ -86,8 +86,9 @@ export function renewLease(
 
 export function applyUnary(kernel: Kernel, op: UnaryOp): Promise<{ applied: OpApplied; notices: Notice[] }> {
   return new Promise((resolve, reject) => {
-    const request = { ...op, afterRefused: 0, changes: [op.change], onSession: false };
-    submitOp(kernel, request, (outcome) => {
+    const source = { namespace: op.namespace, onSession: false };
+    const request = { lease: op.lease, opId: op.opId, afterRefused: 0, changes: [op.change] };
+    submitOp(kernel, source, request, (outcome) => {
       if (outcome.kind === "refused") reject(new EngineError(outcome));
       else resolve({ applied: outcome, notices: pendingNotices(kernel, op) });
     });
@@ -100,8 +101,7 @@ export function applyClaimed(
   op: ClaimedRef & { readonly changes: readonly Change[] },
 ): Promise<OpApplied> {
   return new Promise((resolve, reject) => {
-    const request = { ...op, opId: 0, afterRefused: 0, onSession: false };
-    submitOp(kernel, request, (outcome) => {
+    submitClaimedOp(kernel, op.namespace, op, (outcome) => {
       if (outcome.kind === "refused") reject(new EngineError(outcome));
       else resolve(outcome);
     });

@@ -1,31 +1,21 @@
-import type { ApplyOp, Change } from "../core/command.ts";
+import type { Change } from "../core/command.ts";
 import { decide } from "../core/decide.ts";
 import { leaseLost } from "../core/decide-lease.ts";
 import { type ChangeNote, payloadAt } from "../core/decision.ts";
-import { digestOf } from "../core/digest.ts";
 import { EngineError, type ErrorReason, type Refusal, refuse } from "../core/errors.ts";
 import type { RunEvent } from "../core/event.ts";
 import { repeatedNotes } from "../core/repeated-notes.ts";
 import { finalStatuses } from "../core/state.ts";
-import { resolveLease } from "./claims.ts";
-import type { LeaseHandle, OpApplied, OpOutcome, ResolvedNote, WorkerClaim } from "./frames.ts";
+import type { OpApplied, OpOutcome, ResolvedNote } from "./frames.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { readPayload, readRange } from "./run-events.ts";
+import type { OpRequest, OpWork } from "./op-work.ts";
 import type { RunEntry } from "./run-table.ts";
 import type { Transaction } from "./writer.ts";
 
 // An op on its way through the writer: the ledger's question (did an earlier op of this lease fail?), core's decision,
 // the record, and the answer when all of it is durable. The same path for a session's ops and for unary calls.
-
-export interface OpRequest {
-  readonly namespace: string;
-  readonly lease: LeaseHandle;
-  readonly opId: number;
-  readonly afterRefused: number;
-  readonly changes: readonly Change[];
-  readonly onSession: boolean;
-}
 
 /** Refusals that say nothing about the op's own content: the ops behind it need not wait for its repair. */
 const notRemembered: ReadonlySet<ErrorReason> = new Set([
@@ -36,94 +26,29 @@ const notRemembered: ReadonlySet<ErrorReason> = new Set([
   "RUN_NOT_FOUND",
 ]);
 
-/** An op whose lease may be named by its holder; such a one has no number, and nothing is remembered of it. */
-export type ClaimedOpRequest = Omit<OpRequest, "lease"> & { readonly lease: LeaseHandle | WorkerClaim };
-
-export function submitOp(kernel: Kernel, request: ClaimedOpRequest, answer: (outcome: OpOutcome) => void): void {
-  kernel.counters.ops += 1;
-  kernel.writer.submit({
-    bytes: carriedBytes(request.changes),
-    run(transaction) {
-      if (!isClaim(request)) return runOp(kernel, transaction, request as OpRequest, answer);
-      const lease = resolveLease(kernel, request.namespace, request.lease);
-      runOp(kernel, transaction, { ...request, lease }, answer);
-    },
-    refuse(refusal) {
-      if (!isClaim(request)) remember(kernel, request as OpRequest, refusal);
-      kernel.counters.opsRefused += 1;
-      answer(refusal);
-    },
-  });
-}
-
-/** About what it takes in memory while it waits: counted on the hot path, so without looking into the payloads. */
-function carriedBytes(changes: readonly Change[]): number {
-  let bytes = 0;
-  for (const change of changes) {
-    if ("output" in change) bytes += change.output?.data.length ?? 0;
-    else if ("input" in change) bytes += change.input?.data.length ?? 0;
-    else if ("failure" in change) bytes += change.failure.details?.data.length ?? 0;
-  }
-  return bytes;
-}
-
-function isClaim(request: ClaimedOpRequest): request is Omit<OpRequest, "lease"> & { readonly lease: WorkerClaim } {
-  return "workerId" in request.lease;
-}
-
-/** Refuses an op that the wire found invalid, in its place among the others. */
-export function submitInvalidOp(
-  kernel: Kernel,
-  request: Pick<OpRequest, "lease" | "opId">,
-  refusal: Refusal,
-  answer: (outcome: OpOutcome) => void,
-): void {
-  kernel.writer.submit({
-    run(transaction) {
-      remember(kernel, request, refusal);
-      transaction.after(() => answer(refusal));
-    },
-    refuse: answer,
-  });
-}
-
-function runOp(
-  kernel: Kernel,
-  transaction: Transaction,
-  request: OpRequest,
-  answer: (outcome: OpOutcome) => void,
-): void {
-  const { lease: handle, opId } = request;
+export function runOp(kernel: Kernel, transaction: Transaction, request: OpWork): void {
+  const { lease: handle } = request;
   const live = kernel.leases.get(handle.leaseId);
   const entry = entryOf(kernel, live, request);
   if (entry === undefined) {
-    return refuseOp(kernel, transaction, request, leaseLostUnknown(request), answer);
+    return refuseOp(kernel, transaction, request, leaseLostUnknown(request));
   }
   const preceding = precedingFailed(live, request, entry);
-  if (preceding !== undefined) return refuseOp(kernel, transaction, request, preceding, answer);
-  const command: ApplyOp = {
-    type: "ApplyOp",
-    lease: handle,
-    opId,
-    afterRefused: request.afterRefused,
-    changes: request.changes,
-    digest: opId === 0 ? 0 : digestOf(request.changes),
-    onSession: request.onSession,
-  };
+  if (preceding !== undefined) return refuseOp(kernel, transaction, request, preceding);
   const decision = decide(
     entry.state,
-    command,
+    request,
     decideContext(kernel, (seq) => readPayload(kernel.store, entry, seq)),
   );
   switch (decision.kind) {
     case "refused":
-      return refuseOp(kernel, transaction, request, decision, answer);
+      return refuseOp(kernel, transaction, request, decision);
     case "repeated": {
       const outcome = repeatedOutcome(kernel, entry, request, decision.firstSeq, decision.lastSeq);
-      return transaction.after(() => answer(outcome));
+      return request.decided(transaction, outcome);
     }
     case "lookUp":
-      return lookUp(kernel, transaction, entry, command, request, answer);
+      return lookUp(kernel, transaction, entry, request);
     default: {
       const notes = resolveNotes(kernel, entry, decision.notes, decision.events);
       const { state } = entry;
@@ -142,12 +67,12 @@ function runOp(
         nowMs: kernel.time.nowMs(),
         queued: state.status === "QUEUED",
       };
-      transaction.after(() => answer(outcome));
+      request.decided(transaction, outcome);
     }
   }
 }
 
-function entryOf(kernel: Kernel, live: LiveLease | undefined, request: OpRequest): RunEntry | undefined {
+function entryOf(kernel: Kernel, live: LiveLease | undefined, request: OpWork): RunEntry | undefined {
   const { runId } = request.lease;
   if (live !== undefined && live.runId === runId && live.namespace === request.namespace) return live.entry;
   return kernel.runs.find(request.namespace, runId);
@@ -170,7 +95,7 @@ function precedingFailed(live: LiveLease | undefined, request: OpRequest, entry:
   });
 }
 
-function remember(kernel: Kernel, request: Pick<OpRequest, "lease" | "opId">, refusal: Refusal): void {
+export function rememberRefusal(kernel: Kernel, request: Pick<OpRequest, "lease" | "opId">, refusal: Refusal): void {
   if (request.opId === 0 || notRemembered.has(refusal.reason)) return;
   const live = kernel.leases.get(request.lease.leaseId);
   // Under another epoch it is nobody's op: the holder of the lease has not sent it.
@@ -180,43 +105,30 @@ function remember(kernel: Kernel, request: Pick<OpRequest, "lease" | "opId">, re
   live.refusedOpId = request.opId;
 }
 
-function refuseOp(
-  kernel: Kernel,
-  transaction: Transaction,
-  request: OpRequest,
-  refusal: Refusal,
-  answer: (outcome: OpOutcome) => void,
-): void {
+function refuseOp(kernel: Kernel, transaction: Transaction, request: OpWork, refusal: Refusal): void {
   kernel.counters.opsRefused += 1;
-  remember(kernel, request, refusal);
-  transaction.after(() => answer(refusal));
+  rememberRefusal(kernel, request, refusal);
+  request.decided(transaction, refusal);
 }
 
 /**
  * An op of an epoch that is over: only the file knows whether it was applied. Asked when nothing of the run is
  * undurable any more, so that the file says all of it.
  */
-function lookUp(
-  kernel: Kernel,
-  transaction: Transaction,
-  entry: RunEntry,
-  command: ApplyOp,
-  request: OpRequest,
-  answer: (outcome: OpOutcome) => void,
-): void {
+function lookUp(kernel: Kernel, transaction: Transaction, entry: RunEntry, request: OpWork): void {
   transaction.after(() => {
     try {
-      answer(lookedUp(kernel, entry, command, request));
+      request.answer(lookedUp(kernel, entry, request));
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      answer(error.refusal);
+      request.answer(error.refusal);
     }
   });
 }
 
-function lookedUp(kernel: Kernel, entry: RunEntry, command: ApplyOp, request: OpRequest): OpOutcome {
+function lookedUp(kernel: Kernel, entry: RunEntry, request: OpWork): OpOutcome {
   const { runNo } = entry.state;
-  const { lease, opId } = command;
+  const { lease, opId } = request;
   const events = kernel.store.findOp(runNo, lease.epoch, opId);
   const first = events[0];
   const granted = first === undefined ? undefined : findGrant(kernel, runNo, lease.epoch, first.seq);
@@ -224,7 +136,7 @@ function lookedUp(kernel: Kernel, entry: RunEntry, command: ApplyOp, request: Op
     kernel.counters.opsRefused += 1;
     return leaseLost(entry.state, lease);
   }
-  if (first.opDigest !== command.digest) return refuse("OP_CONFLICT", `op ${opId} was applied with other content`);
+  if (first.opDigest !== request.digest) return refuse("OP_CONFLICT", `op ${opId} was applied with other content`);
   return outcomeOf(kernel, entry, request.changes, events);
 }
 

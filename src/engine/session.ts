@@ -17,6 +17,7 @@ import type { GoAwayReason, LostLease, Notice, ServerFrame } from "./frames.ts";
 import { noticeOf } from "./journal.ts";
 import { type Kernel, sessionIntervals } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
+import type { OpSource } from "./op-work.ts";
 import { createOutbox, frameBytes, type Lane, type Outbox } from "./outbox.ts";
 import type { Group, Taker } from "./takers.ts";
 
@@ -96,6 +97,7 @@ export class Session implements Taker {
   readonly identity: string;
   readonly requestId = "";
   readonly leaseTtlMs: number;
+  readonly opSource: OpSource;
   private readonly kernel: Kernel;
   private readonly hooks: SessionHooks;
 
@@ -112,6 +114,7 @@ export class Session implements Taker {
     this.instanceId = about.instanceId;
     this.identity = about.identity;
     this.leaseTtlMs = kernel.settings.leaseTtlMs;
+    this.opSource = { namespace: about.namespace, onSession: true };
   }
 
   assignable(): boolean {

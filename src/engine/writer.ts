@@ -21,12 +21,17 @@ export interface Work extends Waiting {
   refuse(refusal: Refusal): void;
 }
 
+/** What waits for its batch without a closure of its own. */
+export interface Settled {
+  settled(): void;
+}
+
 /** The open batch as work sees it. */
 export interface Transaction {
   readonly commitNo: number;
   readonly batch: Batch;
   /** Called when this batch and all before it are durable, in order. */
-  after(run: () => void): void;
+  after(run: (() => void) | Settled): void;
   /** Throws when nothing may be written: call it before changing any state. */
   claimWrite(): void;
 }
@@ -66,7 +71,7 @@ interface OpenBatch extends Transaction {
   /** Payload and detail of its events. */
   bytes: number;
   readonly works: Work[];
-  readonly callbacks: (() => void)[];
+  readonly callbacks: ((() => void) | Settled)[];
 }
 
 export function createWriter(options: {
@@ -101,7 +106,7 @@ export function createWriter(options: {
   let idlers: (() => void)[] = [];
 
   function newBatch(commitNo: number): OpenBatch {
-    const callbacks: (() => void)[] = [];
+    const callbacks: OpenBatch["callbacks"] = [];
     return {
       alone: false,
       bytes: 0,
@@ -274,7 +279,8 @@ export function createWriter(options: {
   function runCallbacks(batch: OpenBatch): void {
     for (const callback of batch.callbacks) {
       try {
-        callback();
+        if (typeof callback === "function") callback();
+        else callback.settled();
       } catch (error) {
         log.error({ err: error }, "an answer could not be given");
       }
