@@ -77,6 +77,17 @@ test("ops are written as the library writes them", () => {
   );
 });
 
+test("ops that cannot be written leave nothing in the next frame", () => {
+  const op = create(OpSchema, { opId: 1n, changes: [{ change: { case: "completeStep", value: { stepKey: "a" } } }] });
+  const before = encodeOps([op]);
+  const wrong = create(OpSchema, {
+    opId: 2n,
+    changes: [{ change: { case: "startStep", value: { stepKey: "b", attempt: 2 ** 40 } } }],
+  });
+  expect(() => encodeOps([op, wrong])).toThrow();
+  expect(encodeOps([op])).toEqual(before);
+});
+
 const applied = fc
   .record({
     opId: numbers,

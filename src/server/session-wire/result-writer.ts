@@ -11,6 +11,7 @@ import { lengthField, varintField } from "./wire-cursor.ts";
 /** An encoded OpResults message. */
 export function encodeResults(results: readonly OpResult[]): Uint8Array {
   let at = 0;
+  if (scratch.length > keptBytes) scratch = new Uint8Array(keptBytes);
   for (const result of results) {
     const encoded = isPlain(result) ? undefined : toBinary(OpResultSchema, opResultTo(result));
     reserve(at, encoded?.length ?? plainBytesMax);
@@ -39,7 +40,10 @@ const plainBytesMax = 2 * (1 + numberBytesMax) + (2 + leaseIdBytes) + 2 + 2;
 /** Tag and length of a result. */
 const headBytes = 1 + numberBytesMax;
 
-let scratch = new Uint8Array(64 * 1024);
+/** What is held between two messages; one that needed more is given up. */
+const keptBytes = 64 * 1_024;
+
+let scratch = new Uint8Array(keptBytes);
 
 function reserve(at: number, bytes: number): void {
   const needed = at + headBytes + bytes;

@@ -13,8 +13,9 @@ import { WireWriter } from "./wire-writer.ts";
 
 const writer = new WireWriter();
 
-/** An encoded Ops message. */
+/** An encoded Ops message. Throws when the library cannot write what is in it. */
 export function encodeOps(ops: readonly Op[]): Uint8Array {
+  writer.start();
   for (const op of ops) {
     const opId = Number(op.opId);
     const afterRefused = Number(op.afterRefused);
@@ -30,7 +31,7 @@ export function encodeOps(ops: readonly Op[]): Uint8Array {
     writer.number(4, afterRefused);
     writer.end(start);
   }
-  return writer.take();
+  return writer.finish();
 }
 
 /** What a worker counts is neither negative nor too large for a number. */

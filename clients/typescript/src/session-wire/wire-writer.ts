@@ -7,19 +7,22 @@ const lengthBytesMax = 5;
 /** A varint of a safe integer. */
 const numberBytesMax = 8;
 
+/** What it holds between two messages; one that was larger is given up with its message. */
+const keptBytes = 64 * 1_024;
+
 export class WireWriter {
-  #bytes = Buffer.allocUnsafeSlow(64 * 1_024);
+  #bytes = Buffer.allocUnsafeSlow(keptBytes);
   #at = 0;
 
-  get length(): number {
-    return this.#at;
+  /** Begins a message. What another one left that could not be ended is forgotten. */
+  start(): void {
+    this.#at = 0;
+    if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafeSlow(keptBytes);
   }
 
-  /** What has been written; the writer begins anew. */
-  take(): Uint8Array {
-    const taken = new Uint8Array(this.#bytes.subarray(0, this.#at));
-    this.#at = 0;
-    return taken;
+  /** A copy of what has been written. */
+  finish(): Uint8Array {
+    return new Uint8Array(this.#bytes.subarray(0, this.#at));
   }
 
   /** A number that is not negative, in a field that is left out for 0. */
