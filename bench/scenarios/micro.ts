@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Bench } from "tinybench";
-import { SessionRequestSchema, SessionResponseSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
+import { SessionRequestSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import type { Change } from "../../src/core/command.ts";
 import { decide } from "../../src/core/decide.ts";
 import type { DecideContext } from "../../src/core/decision.ts";
@@ -12,7 +12,9 @@ import { createState } from "../../src/core/new-state.ts";
 import type { RunState } from "../../src/core/state.ts";
 import type { ServerFrame } from "../../src/engine/frames.ts";
 import * as limits from "../../src/limits.ts";
-import { sessionResponses } from "../../src/server/convert/server-frame.ts";
+import { createKnownLeases } from "../../src/server/session-wire/known-leases.ts";
+import { leanResponses, leanSession, type LeanSessionRequest } from "../../src/server/session-wire/lean-session.ts";
+import { createOpReader } from "../../src/server/session-wire/op-reader.ts";
 import { encodeBatch } from "../../src/store/sqlite/batch-codec.ts";
 import { migrate } from "../../src/store/sqlite/migrate.ts";
 import { openConnection } from "../../src/store/sqlite/open.ts";
@@ -45,14 +47,19 @@ export async function micro(parameters: Parameters): Promise<Result[]> {
   const database = openConnection(join(folder.path, "micro.db"), "writer");
   migrate(database);
   const writer = createWriter(database);
-  const frame = toBinary(SessionRequestSchema, opsFrame());
+  const request = toBinary(SessionRequestSchema, opsFrame());
+  const opReader = createOpReader({
+    leases: createKnownLeases(limits.knownLeasesMax),
+    payloadBytesMax: limits.payloadBytesMax,
+  });
   const results = resultFrames();
   const states = Array.from({ length: ops }, (_, run) => leasedRun(run + 1));
   let commitNo = 0;
   const bench = new Bench({ time: parameters.seconds * 250, warmupTime: parameters.warmUpSeconds * 100 });
   bench
     .add("decode a frame of ops", () => {
-      fromBinary(SessionRequestSchema, frame);
+      const { frame } = fromBinary(leanSession.input, request) as LeanSessionRequest;
+      if (opReader.read(frame?.ops ?? []).length !== ops) throw new Error("ops are missing");
     })
     .add("decide", () => {
       for (const state of states) decideStep(state);
@@ -70,7 +77,7 @@ export async function micro(parameters: Parameters): Promise<Result[]> {
       writer.checkpoint();
     })
     .add("encode a frame of results", () => {
-      for (const response of sessionResponses(results)) toBinary(SessionResponseSchema, response);
+      for (const response of leanResponses(results)) toBinary(leanSession.output, response);
     });
   await bench.run();
   database.close();
@@ -104,7 +111,7 @@ function opsFrame() {
             lease: {
               $typeName: "everstep.v1.Lease" as const,
               runId: `run-${run}`,
-              leaseId: Buffer.from(leaseId, "hex"),
+              leaseId: Buffer.from(run.toString(16).padStart(4, "0") + leaseId.slice(4), "hex"),
               epoch: 1n,
             },
             afterRefused: 0n,

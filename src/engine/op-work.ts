@@ -101,6 +101,7 @@ export function submitClaimedOp(
   kernel.counters.ops += 1;
   const source = { namespace, onSession: false };
   kernel.writer.submit({
+    bytes: carriedBytes(request.changes),
     run(transaction) {
       const lease = resolveLease(kernel, namespace, request.lease);
       new OpWork(kernel, source, { ...request, lease, opId: 0, afterRefused: 0 }, answer).run(transaction);

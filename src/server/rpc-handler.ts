@@ -57,7 +57,7 @@ export function createRpcHandler(routes: RpcRoutes, interceptors: Interceptor[],
   return {
     serves: (path) => handlers.has(path),
     handle(path, request, response, keySignal) {
-      const isJson = request.headers["content-type"]?.includes("json") === true;
+      const isJson = request.headers["content-type"]?.toLowerCase().includes("json") === true;
       const handler = (isJson ? undefined : protobufHandlers.get(path)) ?? handlers.get(path);
       if (handler === undefined) throw new Error(`no RPC at ${path}`);
       const { methodKind } = handler.method;

@@ -31,6 +31,32 @@ test("large commands that find no room are refused BUSY; the others are all appl
   expect(await rig.start({ input })).toMatchObject({ kind: "started" });
 });
 
+test("payloads that wait under a lease by its holder's name count as well", async () => {
+  const held = new HeldStore();
+  const rig = new EngineRig({ store: held.store });
+  const worker = rig.worker();
+  await worker.greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  held.holding = true;
+  const first = rig.start();
+  await rig.settle();
+  const complete = (stepKey: string) =>
+    rig.engine.applyClaimed({
+      namespace: "default",
+      lease: { runId, workerId: "nobody", leaseId: "", epoch: 0 },
+      changes: [{ type: "CompleteStep", stepKey, attempt: 0, output: input, elapsedMs: 0 }],
+    });
+  const outcomes = Promise.allSettled(Array.from({ length: 40 }, (_, index) => complete(`step ${index}`)));
+  await rig.settle();
+  held.holding = false;
+  held.release();
+  await first;
+  const reasons = (await outcomes).map((one) => (one.status === "rejected" ? one.reason.reason : "applied"));
+  expect(reasons).toContain("BUSY");
+  expect(reasons).toContain("LEASE_LOST");
+});
+
 test("a lease that is over while the mailbox is full ends when there is room, and holds nobody up meanwhile", async () => {
   const held = new HeldStore();
   const rig = new EngineRig({ store: held.store, leaseTtlMs: 3_000 });

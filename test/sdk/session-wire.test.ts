@@ -46,6 +46,8 @@ const payloads = fc.oneof(
   }),
 );
 const attempts = fc.constantFrom(0, 1, 2_147_483_647, -1);
+/** Each throws, whoever writes it. */
+const impossible = [2 ** 31, 2 ** 32 + 1, 1.5];
 const changes = fc.oneof(
   fc.record({ stepKey: texts, output: payloads, attempt: attempts, elapsedMs: numbers }).map((value) => ({
     change: { case: "completeStep", value },
@@ -75,6 +77,14 @@ test("ops are written as the library writes them", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("an attempt that the field cannot hold is refused", () => {
+  for (const attempt of impossible) {
+    const value = { stepKey: "a", attempt };
+    const op = create(OpSchema, { opId: 1n, changes: [{ change: { case: "completeStep", value } }] });
+    expect(() => encodeOps([op]), `${attempt}`).toThrow();
+  }
 });
 
 test("ops that cannot be written leave nothing in the next frame", () => {

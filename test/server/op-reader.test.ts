@@ -242,7 +242,23 @@ describe("the quick reader", () => {
     expect(known.size).toBe(1);
     send(3, { case: "completeRun", value: {} });
     expect(known.size).toBe(0);
+    for (const ending of ["completeRun", "failRun", "suspendRun", "cancelledRun"]) {
+      send(4, step);
+      send(4, { case: ending, value: ending === "completeRun" ? { output: { encoding: "zstd" } } : {} });
+      expect([ending, known.size]).toEqual([ending, 0]);
+    }
   });
+});
+
+test("a known lease keeps nothing of the message that named it", () => {
+  const known = createKnownLeases(2);
+  const bytes = Buffer.concat([Buffer.from("run-1"), id(1)]);
+  const places = { runIdAt: 0, runIdLength: 5, leaseIdAt: 5, epoch: 1 };
+  const lease = { runId: "run-1", leaseId: "", epoch: 1 };
+  known.add(bytes, places, lease);
+  const again = Buffer.from(bytes);
+  bytes.fill(0);
+  expect(known.find(again, places)).toBe(lease);
 });
 
 describe("a frame with its ops as bytes", () => {
@@ -271,6 +287,11 @@ describe("a frame with its ops as bytes", () => {
     const frame = (count: number) =>
       read(encodeFrame({ case: "ops", value: { ops: Array.from({ length: count }, (_, at) => op(BigInt(at + 1))) } }));
     expect(frame(1_024)).toHaveLength(1_024);
-    expect(frame(1_025)).toMatchObject([{ name: "invalidFrame", args: [{ reason: "INVALID", field: "ops" }] }]);
+    for (const count of [1_025, 5_000]) {
+      const message = `ops has ${count} entries, the limit is 1024`;
+      expect(frame(count)).toMatchObject([
+        { name: "invalidFrame", args: [{ reason: "INVALID", field: "ops", message }] },
+      ]);
+    }
   });
 });

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, test } from "vitest";
 import { refuse } from "../../src/core/errors.ts";
@@ -222,6 +222,22 @@ describe("the stream", () => {
     expect(await stream.next()).toMatchObject({ case: "drainAck" });
     stream.end();
     expect(await stream.next()).toBeUndefined();
+  });
+
+  test("JSON is JSON in capitals too", async () => {
+    const capitals: Interceptor = (next) => (request) => {
+      request.header.set("content-type", "application/connect+JSON");
+      return next(request);
+    };
+    const stream = await open(undefined, (baseUrl) =>
+      createConnectTransport({ baseUrl, httpVersion: "2", useBinaryFormat: false, interceptors: [capitals] }),
+    );
+    stream.send(helloFrame);
+    const first = stream.next().catch(() => {});
+    stream.send({ case: "ops", value: { ops: [{ opId: 1n, lease, changes: [completed("a")] }] } });
+    await stream.until("op");
+    stream.abort();
+    await first;
   });
 
   test("a client that goes away closes the engine's end", async () => {

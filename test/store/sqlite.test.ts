@@ -92,9 +92,13 @@ describe("the file", () => {
   test("forgets the events of a batch that was refused", async () => {
     const store = await file.open();
     const commit = committer(store);
-    const twice = [completed(1, "a"), completed(2, "b"), completed(2, "b")];
-    const refused = await commit({ events: twice.map((event) => ({ runNo: 1, event })) });
-    expect(refused).toMatchObject({ kind: "constraint" });
+    // One that is refused early, and one behind a statement of many rows that were fine.
+    for (const length of [2, 40]) {
+      const events = Array.from({ length }, (_, index) => completed(index + 1, `step ${index}`));
+      const twice = [...events, events.at(-1) as (typeof events)[0]];
+      const refused = await commit({ events: twice.map((event) => ({ runNo: 1, event })) });
+      expect(refused).toMatchObject({ kind: "constraint" });
+    }
     expect(await commit({ events: [{ runNo: 2, event: completed(1, "c") }] })).toEqual({ kind: "durable" });
     expect(store.readEvents(1, page)).toEqual([]);
     expect(store.readEvents(2, { ...page, throughSeq: 1 })).toHaveLength(1);

@@ -9,7 +9,7 @@ export interface KnownLeases {
   find(bytes: Uint8Array, at: LeasePlaces): LeaseHandle | undefined;
   add(bytes: Uint8Array, at: LeasePlaces, lease: LeaseHandle): void;
   /** No more ops of it are expected. */
-  forget(bytes: Uint8Array, leaseIdAt: number): void;
+  forget(leaseId: Uint8Array, at?: number): void;
   readonly size: number;
 }
 
@@ -46,18 +46,23 @@ export function createKnownLeases(leasesMax: number): KnownLeases {
     add(bytes, { runIdAt, runIdLength, leaseIdAt }, lease) {
       if (known.size >= leasesMax) known.clear();
       known.set(keyOf(bytes, leaseIdAt), {
-        runId: bytes.slice(runIdAt, runIdAt + runIdLength),
-        leaseId: bytes.slice(leaseIdAt, leaseIdAt + leaseIdBytes),
+        runId: copyOf(bytes, runIdAt, runIdLength),
+        leaseId: copyOf(bytes, leaseIdAt, leaseIdBytes),
         lease,
       });
     },
-    forget(bytes, leaseIdAt) {
-      known.delete(keyOf(bytes, leaseIdAt));
+    forget(leaseId, at = 0) {
+      known.delete(keyOf(leaseId, at));
     },
     get size() {
       return known.size;
     },
   };
+}
+
+/** Not a view, which would keep the whole message in memory; `slice` of a Buffer is one. */
+function copyOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(at, at + length));
 }
 
 function isAt(part: Uint8Array, bytes: Uint8Array, at: number): boolean {

@@ -1,9 +1,9 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Change } from "../../core/command.ts";
 import type { Payload } from "../../core/payload.ts";
 import type { SessionOp } from "../../engine/api.ts";
-import { durationMsMax, stepKeyBytesMax } from "../../limits.ts";
+import { durationMsMax, frameOpsMax, stepKeyBytesMax } from "../../limits.ts";
 import { type Op, OpSchema } from "../../../gen/ts/everstep/v1/change_pb.ts";
 import { OpsSchema } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { hexFrom } from "../convert/lease.ts";
@@ -42,6 +42,17 @@ const outputOfRunTag = lengthField(1);
 const payloadTags = { json: lengthField(1), bytes: lengthField(2) } as const;
 
 const attemptMax = 2_147_483_647;
+
+/** Changes behind which a lease is over. */
+const endings: ReadonlySet<Op["changes"][number]["change"]["case"]> = new Set([
+  "completeRun",
+  "failRun",
+  "suspendRun",
+  "cancelledRun",
+] as const);
+
+/** Stands for an op beyond the limit: counted, not read, because its frame is refused. */
+const tooMany: ReadOp = { wire: create(OpSchema) };
 
 export function createOpReader(options: { leases: KnownLeases; payloadBytesMax: number }): OpReader {
   const quick = new QuickReader(options.leases, options.payloadBytesMax);
@@ -93,15 +104,24 @@ class QuickReader {
         ops.length = before;
         return false;
       }
-      const start = cursor.at;
-      const op = this.#readOp(end);
-      if (op !== undefined) ops.push({ op });
-      else ops.push({ wire: asConnectDoes(() => fromBinary(OpSchema, encoded.subarray(start, end))) });
+      ops.push(ops.length < frameOpsMax ? this.#readNext(encoded, end) : tooMany);
       cursor.at = end;
       cursor.failed = false;
     }
     cursor.close();
     return true;
+  }
+
+  #readNext(encoded: Uint8Array, end: number): ReadOp {
+    const start = this.#cursor.at;
+    const op = this.#readOp(end);
+    if (op !== undefined) return { op };
+    const wire = asConnectDoes(() => fromBinary(OpSchema, encoded.subarray(start, end)));
+    // It may know the lease under which nothing follows.
+    if (wire.lease !== undefined && endings.has(wire.changes.at(-1)?.change.case)) {
+      if (wire.lease.leaseId.length === leaseIdBytes) this.#leases.forget(wire.lease.leaseId);
+    }
+    return { wire };
   }
 
   #readOp(end: number): SessionOp | undefined {

@@ -46,7 +46,7 @@ function createRows(database: Database, row: string) {
       `INSERT INTO events (${eventColumns}) VALUES ${Array.from({ length: count }, () => row).join(", ")}`,
     ),
   }));
-  const pending: unknown[] = Array.from({ length: rowCounts[0] * columns }, () => 0);
+  const pending: unknown[] = Array.from({ length: rowCounts[0] * columns }, () => null);
   let used = 0;
   const self = {
     pending,
@@ -63,9 +63,11 @@ function createRows(database: Database, row: string) {
           insert.run(length === pending.length ? pending : pending.slice(at, at + length));
         }
       }
-      used = 0;
+      self.clear();
     },
+    /** Texts and bytes of an event are parts of its whole batch, which would live on with them. */
     clear() {
+      pending.fill(null, 0, used);
       used = 0;
     },
   };

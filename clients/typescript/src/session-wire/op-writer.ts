@@ -35,9 +35,12 @@ export function encodeOps(ops: readonly Op[]): Uint8Array {
 }
 
 /** What a worker counts is neither negative nor too large for a number. */
-function isPlain(value: number): boolean {
-  return value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+function isPlain(value: number, max = Number.MAX_SAFE_INTEGER): boolean {
+  return value >= 0 && value <= max && Number.isInteger(value);
 }
+
+/** Of the field's type, int32. */
+const attemptMax = 2_147_483_647;
 
 function writeLease(no: number, lease: Lease, epoch: number): void {
   const start = writer.begin(no);
@@ -51,7 +54,7 @@ function writeChange(no: number, change: Change): void {
   const { case: kind, value } = change.change;
   if (kind === "completeStep") {
     const elapsedMs = Number(value.elapsedMs);
-    if (isPlain(value.attempt) && isPlain(elapsedMs)) return writeCompletion(no, value, elapsedMs);
+    if (isPlain(value.attempt, attemptMax) && isPlain(elapsedMs)) return writeCompletion(no, value, elapsedMs);
   } else if (kind === "completeRun") {
     const start = writer.begin(no);
     const body = writer.begin(8);
