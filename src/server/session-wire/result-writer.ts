@@ -11,7 +11,7 @@ import { lengthField, varintField } from "./wire-cursor.ts";
 /** An encoded OpResults message. */
 export function encodeResults(results: readonly OpResult[]): Uint8Array {
   let at = 0;
-  if (scratch.length > keptBytes) scratch = new Uint8Array(keptBytes);
+  if (scratch.length > keptBytes) scratch = new Uint8Array(firstBytes);
   for (const result of results) {
     const encoded = isPlain(result) ? undefined : toBinary(OpResultSchema, opResultTo(result));
     reserve(at, encoded?.length ?? plainBytesMax);
@@ -40,10 +40,11 @@ const plainBytesMax = 2 * (1 + numberBytesMax) + (2 + leaseIdBytes) + 2 + 2;
 /** Tag and length of a result. */
 const headBytes = 1 + numberBytesMax;
 
-/** What is held between two messages; one that needed more is given up. */
-const keptBytes = 64 * 1_024;
+/** What is held between two messages, more than usual frames need; what was larger is given up with its message. */
+const keptBytes = 1_024 * 1_024;
+const firstBytes = 64 * 1_024;
 
-let scratch = new Uint8Array(keptBytes);
+let scratch = new Uint8Array(firstBytes);
 
 function reserve(at: number, bytes: number): void {
   const needed = at + headBytes + bytes;

@@ -7,17 +7,18 @@ const lengthBytesMax = 5;
 /** A varint of a safe integer. */
 const numberBytesMax = 8;
 
-/** What it holds between two messages; one that was larger is given up with its message. */
-const keptBytes = 64 * 1_024;
+/** What it holds between two messages, more than usual frames need; what was larger is given up with its message. */
+const keptBytes = 1_024 * 1_024;
+const firstBytes = 64 * 1_024;
 
 export class WireWriter {
-  #bytes = Buffer.allocUnsafeSlow(keptBytes);
+  #bytes = Buffer.allocUnsafeSlow(firstBytes);
   #at = 0;
 
   /** Begins a message. What another one left that could not be ended is forgotten. */
   start(): void {
     this.#at = 0;
-    if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafeSlow(keptBytes);
+    if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
   }
 
   /** A copy of what has been written. */
