@@ -81,6 +81,9 @@ export const failureCauseDepthMax = 8;
 /** About 3,170 years: more than any timer needs, and still a safe integer when added to an instant. */
 export const durationMsMax = 100_000_000_000_000;
 
+/** Counts, of attempts for one, travel as int32. */
+export const countMax = 2_147_483_647;
+
 /** Runs of one StartRuns call: about what one commit should carry. */
 export const startRunsMax = 1_000;
 

@@ -48,10 +48,9 @@ export function writeRaw(
 ): { operations: number; elapsedMs: number; latency: Histogram; batches: number } {
   const database = openConnection(path, "writer");
   database.exec(init);
-  const placeholders = (count: number) => Array.from({ length: count }, () => "?").join(", ");
   const insertEvents = createEventInserter(database);
   const putRun = database.prepare(upsertRun);
-  const putDeadline = database.prepare(`INSERT OR REPLACE INTO deadlines VALUES (${placeholders(4)})`);
+  const putDeadline = database.prepare("INSERT OR REPLACE INTO deadlines VALUES (?, ?, ?, ?)");
   const deleteDeadline = database.prepare("DELETE FROM deadlines WHERE run_no = ? AND kind = ? AND step_key = ?");
   const updateMeta = database.prepare("UPDATE meta SET commit_no = ?, newest_at_ms = ?, events = events + ?");
   const begin = database.prepare("BEGIN IMMEDIATE");

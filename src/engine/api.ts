@@ -127,7 +127,7 @@ export interface Explanation {
 }
 
 /** What an op of a worker says, checked. */
-export interface SessionOp {
+export interface OpRequest {
   readonly opId: number;
   readonly lease: LeaseHandle;
   readonly changes: readonly Change[];
@@ -141,7 +141,7 @@ export interface SessionStream {
   capacity(capacity: number): void;
   accept(leases: readonly LeaseHandle[]): void;
   release(leases: readonly LeaseHandle[], retryAfterMs: number): void;
-  op(op: SessionOp): void;
+  op(op: OpRequest): void;
   /** An op that the wire found invalid: refused in its place in the order. */
   invalidOp(opId: number, lease: LeaseHandle, refusal: Refusal): void;
   beat(

@@ -1,18 +1,12 @@
 import type { ApplyOp, Change } from "../core/command.ts";
 import { digestOf } from "../core/digest.ts";
 import type { Refusal } from "../core/errors.ts";
+import type { OpRequest } from "./api.ts";
 import { resolveLease } from "./claims.ts";
 import type { LeaseHandle, OpOutcome, WorkerClaim } from "./frames.ts";
 import type { Kernel } from "./kernel.ts";
 import { rememberRefusal, runOp } from "./ops.ts";
 import type { Settled, Transaction, Work } from "./writer.ts";
-
-export interface OpRequest {
-  readonly lease: LeaseHandle;
-  readonly opId: number;
-  readonly afterRefused: number;
-  readonly changes: readonly Change[];
-}
 
 export interface OpSource {
   readonly namespace: string;

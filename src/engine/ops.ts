@@ -6,11 +6,12 @@ import { EngineError, type ErrorReason, type Refusal, refuse } from "../core/err
 import type { RunEvent } from "../core/event.ts";
 import { repeatedNotes } from "../core/repeated-notes.ts";
 import { finalStatuses } from "../core/state.ts";
+import type { OpRequest } from "./api.ts";
 import type { OpApplied, OpOutcome, ResolvedNote } from "./frames.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { readPayload, readRange } from "./run-events.ts";
-import type { OpRequest, OpWork } from "./op-work.ts";
+import type { OpWork } from "./op-work.ts";
 import type { RunEntry } from "./run-table.ts";
 import type { Transaction } from "./writer.ts";
 

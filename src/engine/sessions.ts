@@ -1,13 +1,13 @@
 import { type Refusal, refuse } from "../core/errors.ts";
 import { payloadBytes } from "../core/payload.ts";
 import { helloTimeoutMs, sessionLinesMax, sessionsMax } from "../limits.ts";
-import type { SessionHandle, StreamSink } from "./api.ts";
+import type { OpRequest, SessionHandle, StreamSink } from "./api.ts";
 import type { Hello, LeaseHandle, OpOutcome, ResolvedNote, ServerFrame } from "./frames.ts";
 import { adoptHeld, endUnlisted, giveUp, welcome } from "./hello.ts";
 import { HelloGate } from "./hello-gate.ts";
 import { type Kernel, sessionIntervals } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
-import { type OpRequest, submitInvalidOp, submitOp } from "./op-work.ts";
+import { submitInvalidOp, submitOp } from "./op-work.ts";
 import { frameBytes } from "./outbox.ts";
 import { createStream, endStream, goAway, Session, type Stream } from "./session.ts";
 import { releaseLease } from "./lease-commands.ts";

@@ -108,7 +108,7 @@ export function checkReason(value: string): string {
 }
 
 export function checkAttempt(value: number): number {
-  return checkInt("attempt", value, 0, 2_147_483_647);
+  return checkInt("attempt", value, 0, limits.countMax);
 }
 
 export function checkGrace(value: bigint | undefined): number {

@@ -71,7 +71,7 @@ function policy(wire: WireRetryPolicy): RetryPolicy {
     ...(factor !== undefined && { factor: checkDouble("factor", factor, 1, 1_000) }),
     ...(maxDelayMs !== undefined && { maxDelayMs: checkDuration("max_delay_ms", maxDelayMs) }),
     ...(jitter !== undefined && { jitter: checkDouble("jitter", jitter, 0, 1) }),
-    ...(maxAttempts !== undefined && { maxAttempts: checkInt("max_attempts", maxAttempts, 0, 2_147_483_647) }),
+    ...(maxAttempts !== undefined && { maxAttempts: checkInt("max_attempts", maxAttempts, 0, limits.countMax) }),
     ...(maxElapsedMs !== 0n && { maxElapsedMs: checkDuration("max_elapsed_ms", maxElapsedMs) }),
     ...(wire.nonRetryableTypes.length > 0 && {
       nonRetryableTypes: wire.nonRetryableTypes.map((type, index) =>

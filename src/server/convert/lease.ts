@@ -4,7 +4,7 @@ import { checkInt, checkRunId, invalid, prefixed } from "../validate.ts";
 
 // Lease ids are 16 random bytes on the wire and 32 hexadecimal digits inside.
 
-const leaseIdBytes = 16;
+export const leaseIdBytes = 16;
 
 export function hexFrom(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");

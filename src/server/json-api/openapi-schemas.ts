@@ -115,7 +115,7 @@ const duration: Schema = {
   maximum: limits.durationMsMax / 1_000,
   description: "seconds; absent or 0 is the server's own lease time",
 };
-const count: Schema = { type: "integer", minimum: 0, maximum: 2_147_483_647 };
+const count: Schema = { type: "integer", minimum: 0, maximum: limits.countMax };
 
 export const fields = {
   workflow_id: { type: "string", minLength: 1, maxLength: limits.runIdBytesMax },

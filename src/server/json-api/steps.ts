@@ -1,7 +1,7 @@
 import type { Change } from "../../core/command.ts";
 import { EngineError, refuse } from "../../core/errors.ts";
 import type { RetryPolicy } from "../../core/event.ts";
-import { durationMsMax, failureMessageBytesMax, pageSizeMax } from "../../limits.ts";
+import { countMax, durationMsMax, failureMessageBytesMax, pageSizeMax } from "../../limits.ts";
 import { invalid } from "../validate.ts";
 import { type Body, integerOf, payloadOf, readBody, secondsOf, textOf } from "./body.ts";
 import { answer, answerList, type Exchange, namespace, ok } from "./exchange.ts";
@@ -9,8 +9,6 @@ import { stepNumberOf, stepOf } from "./views.ts";
 import { claimOf, idOf } from "./workflows.ts";
 
 // Steps by number: the number's digits are the step key.
-
-const countMax = 2_147_483_647;
 
 function stepKeyOf(body: Body): string {
   return String(integerOf(body, "step_number", Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER));

@@ -1,4 +1,5 @@
 import type { LeaseHandle } from "../../engine/frames.ts";
+import { leaseIdBytes } from "../convert/lease.ts";
 
 // Leases that this stream has spoken of, found by their bytes: an op names its lease with a run id and sixteen bytes,
 // and making texts of these for each op cost more than reading the rest of it. Only a memory of what was read before:
@@ -19,8 +20,6 @@ export interface LeasePlaces {
   readonly leaseIdAt: number;
   readonly epoch: number;
 }
-
-export const leaseIdBytes = 16;
 
 interface Known {
   readonly runId: Uint8Array;

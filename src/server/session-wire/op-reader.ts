@@ -2,12 +2,12 @@ import { create, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Change } from "../../core/command.ts";
 import type { Payload } from "../../core/payload.ts";
-import type { SessionOp } from "../../engine/api.ts";
-import { durationMsMax, frameOpsMax, stepKeyBytesMax } from "../../limits.ts";
+import type { OpRequest } from "../../engine/api.ts";
+import { countMax, durationMsMax, frameOpsMax, stepKeyBytesMax } from "../../limits.ts";
 import { type Op, OpSchema } from "../../../gen/ts/everstep/v1/change_pb.ts";
 import { OpsSchema } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
-import { hexFrom } from "../convert/lease.ts";
-import { type KnownLeases, leaseIdBytes } from "./known-leases.ts";
+import { hexFrom, leaseIdBytes } from "../convert/lease.ts";
+import type { KnownLeases } from "./known-leases.ts";
 import { lastControl, lengthField, varintField, WireCursor } from "./wire-cursor.ts";
 
 // Ops as they are on the wire, read straight into what the engine takes. Nearly every op has one change that starts or
@@ -18,7 +18,7 @@ import { lastControl, lengthField, varintField, WireCursor } from "./wire-cursor
 
 /** An op that is checked already, or one as the library read it. */
 export type ReadOp =
-  | { readonly op: SessionOp; readonly wire?: undefined }
+  | { readonly op: OpRequest; readonly wire?: undefined }
   | { readonly wire: Op; readonly op?: undefined };
 
 export interface OpReader {
@@ -40,8 +40,6 @@ const completeTags = { output: lengthField(2), attempt: varintField(3), elapsedM
 const startTags = { attempt: varintField(2), atMostOnce: varintField(3), timeoutMs: varintField(4) } as const;
 const outputOfRunTag = lengthField(1);
 const payloadTags = { json: lengthField(1), bytes: lengthField(2) } as const;
-
-const attemptMax = 2_147_483_647;
 
 /** Changes behind which a lease is over. */
 const endings: ReadonlySet<Op["changes"][number]["change"]["case"]> = new Set([
@@ -124,7 +122,7 @@ class QuickReader {
     return { wire };
   }
 
-  #readOp(end: number): SessionOp | undefined {
+  #readOp(end: number): OpRequest | undefined {
     const cursor = this.#cursor;
     let opId = 0;
     let afterRefused = 0;
@@ -174,7 +172,7 @@ class QuickReader {
   }
 
   /** The lease that was found, with its texts. */
-  #lease(): SessionOp["lease"] | undefined {
+  #lease(): OpRequest["lease"] | undefined {
     const cursor = this.#cursor;
     const places = this.#places;
     const known = this.#leases.find(cursor.bytes, places);
@@ -211,7 +209,7 @@ class QuickReader {
       if (tag === stepKeyTag) {
         stepKey = this.#readStepKey(cursor.readEnd(end));
         if (stepKey === undefined) return undefined;
-      } else if (tag === completeTags.attempt) attempt = cursor.readNumber(attemptMax);
+      } else if (tag === completeTags.attempt) attempt = cursor.readNumber(countMax);
       else if (tag === completeTags.elapsedMs) elapsedMs = cursor.readNumber(durationMsMax);
       else if (tag !== completeTags.output || !this.#readOutput(cursor.readEnd(end))) return undefined;
     }
@@ -230,7 +228,7 @@ class QuickReader {
       if (tag === stepKeyTag) {
         stepKey = this.#readStepKey(cursor.readEnd(end));
         if (stepKey === undefined) return undefined;
-      } else if (tag === startTags.attempt) attempt = cursor.readNumber(attemptMax);
+      } else if (tag === startTags.attempt) attempt = cursor.readNumber(countMax);
       else if (tag === startTags.atMostOnce) atMostOnce = cursor.readNumber(1);
       else if (tag === startTags.timeoutMs) timeoutMs = cursor.readNumber(durationMsMax);
       else return undefined;

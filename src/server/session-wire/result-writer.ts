@@ -1,8 +1,8 @@
 import { toBinary } from "@bufbuild/protobuf";
 import type { OpResult } from "../../engine/frames.ts";
 import { OpResultSchema } from "../../../gen/ts/everstep/v1/change_pb.ts";
+import { leaseIdBytes } from "../convert/lease.ts";
 import { opResultTo } from "../convert/op-result.ts";
-import { leaseIdBytes } from "./known-leases.ts";
 import { lengthField, varintField } from "./wire-cursor.ts";
 
 // Results as bytes. Nearly all say "applied" and nothing more, which is four numbers and the id of the lease; one that
