@@ -21,6 +21,9 @@ export const batchBytesMax = 16 * MiB;
 /** Commands worth a commit of their own while as many again are decided: fewer cost more in syncs than they gain. */
 export const headStartCommandsMin = 32;
 
+/** Events worth a commit that waits behind the one under way: fewer cost more in syncs than they gain. */
+export const queuedEventsMin = 32;
+
 /** A disk whose last commit took longer gets few large commits instead: there a sync costs more than deciding. */
 export const quickCommitMs = 10;
 

@@ -47,6 +47,8 @@ export interface EngineOptions {
   readonly runCacheStepsMax?: number;
   readonly lineWindowMax?: number;
   readonly deadlineHorizonMax?: number;
+  /** Tests let the smallest commit wait behind another. */
+  readonly queuedEventsMin?: number;
   readonly decideLimits?: Partial<EngineSettings["decide"]>;
   /** Nothing is acknowledged any more: the process must end. */
   readonly onFatal: (message: string) => void;
@@ -115,7 +117,7 @@ export function createEngineOn(options: EngineOptions): Engine {
     store,
     clock,
     log,
-    limits,
+    limits: { ...limits, queuedEventsMin: options.queuedEventsMin ?? limits.queuedEventsMin },
     hooks: {
       nowMs: () => kernel.time.nowMs(),
       gather: (transaction) => due.gather(transaction),

@@ -5,8 +5,9 @@ import { createMailbox, type Waiting } from "./mailbox.ts";
 import type { Log } from "./telemetry.ts";
 
 // The writer: one loop, many callers. Work gathers in a bounded mailbox; the loop decides it in order against decided
-// state and collects what it decided in the open batch. One commit is under way at a time; while it runs the next
-// batch gathers and is decided. Outcomes are told only when every batch decided before them is durable, in order.
+// state and collects what it decided in the open batch. While a commit is under way the next batch gathers and is
+// decided; when that has grown as large, it is given to the store too, which begins with it without waiting for this
+// loop to hear of the first. Outcomes are told only when every batch decided before them is durable, in order.
 //
 //   OPEN --full disk--> FULL --probe write succeeds--> OPEN       any other write error --> STOPPED, for ever
 //
@@ -87,6 +88,7 @@ export function createWriter(options: {
     mailboxBytesMax: number;
     probeIntervalMs: number;
     headStartCommandsMin: number;
+    queuedEventsMin: number;
     quickCommitMs: number;
     quickEventMs: number;
   };
@@ -96,7 +98,8 @@ export function createWriter(options: {
   let state: Writer["state"] = "open";
   let durableCommitNo = store.readMeta().commitNo;
   let open = newBatch(durableCommitNo + 1);
-  let inFlight: OpenBatch | undefined;
+  /** What the store has: one that it commits and at most one behind it, which it refuses when the first one fails. */
+  let committing: OpenBatch[] = [];
   let commitStartedAtMs = 0;
   /** The last commit took longer than its rows explain. */
   let slowDisk = false;
@@ -147,7 +150,7 @@ export function createWriter(options: {
 
   function hasRoom(): boolean {
     const { batch } = open;
-    if (alone > 0 || open.alone) return open.works.length === 0 && inFlight === undefined && !writes(open);
+    if (alone > 0 || open.alone) return open.works.length === 0 && committing.length === 0 && !writes(open);
     return (
       open.works.length < limits.batchCommandsMax &&
       batch.events.length < limits.batchEventsMax &&
@@ -162,12 +165,22 @@ export function createWriter(options: {
       const work = mailbox.shift() as Work;
       decide(work);
       untilHeadStart -= work.commands ?? 1;
-      if (untilHeadStart > 0 || inFlight !== undefined) continue;
+      if (untilHeadStart > 0 || committing.length > 0) continue;
       untilHeadStart = Number.POSITIVE_INFINITY;
       flush();
     }
     if (alone === 0 && hasRoom() && state === "open" && hooks.gather(open)) schedule();
-    if (inFlight === undefined) flush();
+    if (committing.length === 0 || isWorthQueueing()) flush();
+  }
+
+  /**
+   * Both cores have work when a commit waits for the store and not the store for a commit. One that is smaller than the
+   * one before it would only make more commits of the same events, and a slow disk more syncs.
+   */
+  function isWorthQueueing(): boolean {
+    const [underWay] = committing;
+    if (underWay === undefined || committing.length > 1 || alone > 0 || open.alone || slowDisk) return false;
+    return open.batch.events.length >= Math.max(limits.queuedEventsMin, underWay.batch.events.length);
   }
 
   /**
@@ -175,7 +188,7 @@ export function createWriter(options: {
    * disk that is slow to sync: there, what is not in this commit waits a whole sync longer. Infinite when it gets none.
    */
   function headStartCommands(): number {
-    if (inFlight !== undefined || alone > 0 || open.alone || slowDisk) return Number.POSITIVE_INFINITY;
+    if (committing.length > 0 || alone > 0 || open.alone || slowDisk) return Number.POSITIVE_INFINITY;
     if (mailbox.commands < 2 * limits.headStartCommandsMin) return Number.POSITIVE_INFINITY;
     return Math.floor(mailbox.commands / 2);
   }
@@ -233,8 +246,8 @@ export function createWriter(options: {
   }
 
   function commit(batch: OpenBatch): void {
-    inFlight = batch;
-    commitStartedAtMs = clock.elapsedMs();
+    if (committing.length === 0) commitStartedAtMs = clock.elapsedMs();
+    committing.push(batch);
     batch.batch.newestAtMs = hooks.nowMs();
     store.commit(batch.batch).then(
       (outcome) => takeTurn(() => finish(batch, outcome)),
@@ -244,15 +257,18 @@ export function createWriter(options: {
 
   function finish(batch: OpenBatch, outcome: CommitOutcome): void {
     if (state === "stopped") return;
-    inFlight = undefined;
+    if (committing[0] !== batch) return discarded(outcome);
     switch (outcome.kind) {
       case "durable": {
+        committing.shift();
         durableCommitNo = batch.commitNo;
-        const commitMs = clock.elapsedMs() - commitStartedAtMs;
+        const nowMs = clock.elapsedMs();
+        const commitMs = nowMs - commitStartedAtMs;
+        commitStartedAtMs = nowMs;
         slowDisk = commitMs > limits.quickCommitMs + limits.quickEventMs * batch.batch.events.length;
         hooks.durable(batch.batch, commitMs);
         // The next commit is under way before the answers of this one are written: the disk does not wait for them.
-        const next = prepare();
+        const next = committing.length === 0 ? prepare() : undefined;
         if (next !== undefined && writes(next)) commit(next);
         runCallbacks(batch);
         if (next !== undefined && !writes(next)) runCallbacks(next);
@@ -262,7 +278,7 @@ export function createWriter(options: {
       case "full": {
         log.warn({ message: outcome.message }, "the disk is full: refusing writes, serving reads");
         state = "full";
-        const refused = [...discard([batch, open]), ...mailbox.takeAll()];
+        const refused = [...discard(), ...mailbox.takeAll()];
         // The refused are told when memory is right again: what they leave behind is judged against the file.
         hooks.rebuild();
         for (const work of refused) work.refuse(diskFull());
@@ -276,6 +292,12 @@ export function createWriter(options: {
     }
   }
 
+  /** The store refuses what was discarded with the commit before it, as long as the file is what we think it is. */
+  function discarded(outcome: CommitOutcome): void {
+    if (outcome.kind === "durable") stopFatally("a commit behind one that failed was written");
+    if (outcome.kind === "fatal") stopFatally(outcome.message);
+  }
+
   function runCallbacks(batch: OpenBatch): void {
     for (const callback of batch.callbacks) {
       try {
@@ -287,16 +309,20 @@ export function createWriter(options: {
     }
   }
 
-  function discard(batches: OpenBatch[]): Work[] {
+  /** Everything that was decided and is not durable. */
+  function discard(): Work[] {
+    const works = [...committing, open].flatMap((batch) => batch.works);
+    committing = [];
     open = newBatch(durableCommitNo + 1);
     alone = 0;
-    return batches.flatMap((batch) => batch.works);
+    return works;
   }
   function decideAgainAlone(batch: OpenBatch, message: string): void {
     log.error({ message, works: batch.works.length }, "a constraint of the file refused a commit");
     if (batch.works.length === 0) return stopFatally(`the server's own work broke a constraint: ${message}`);
     const stillAlone = alone;
-    const works = discard(batch.alone ? [open] : [batch, open]);
+    if (batch.alone) committing.shift();
+    const works = discard();
     mailbox.putBack([...works, ...mailbox.takeAll()]);
     alone = works.length + stillAlone;
     hooks.rebuild();
@@ -316,7 +342,7 @@ export function createWriter(options: {
     const refused = [...open.works, ...mailbox.takeAll()];
     hooks.fatal(message);
     for (const work of refused) work.refuse(shuttingDown());
-    inFlight = undefined;
+    committing = [];
     settleIdlers();
   }
 
@@ -339,7 +365,7 @@ export function createWriter(options: {
   }
 
   function settleIdlers(): void {
-    if (idlers.length === 0 || inFlight !== undefined || mailbox.length > 0) return;
+    if (idlers.length === 0 || committing.length > 0 || mailbox.length > 0) return;
     const settled = idlers;
     idlers = [];
     for (const settle of settled) settle();
@@ -361,14 +387,14 @@ export function createWriter(options: {
       return durableCommitNo;
     },
     idle() {
-      if (inFlight === undefined && mailbox.length === 0 && !scheduled) return Promise.resolve();
+      if (committing.length === 0 && mailbox.length === 0 && !scheduled) return Promise.resolve();
       return new Promise((resolve) => idlers.push(resolve));
     },
     stop() {
       state = "stopped";
     },
     get waiting() {
-      return mailbox.length + open.works.length + (inFlight?.works.length ?? 0);
+      return committing.reduce((sum, batch) => sum + batch.works.length, mailbox.length + open.works.length);
     },
   };
 }

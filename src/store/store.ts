@@ -164,7 +164,11 @@ export interface Store {
   readonly name: string;
 
   // ---- writing
-  /** One transaction, one sync. At most one commit is under way at a time; the engine waits for the outcome. */
+  /**
+   * One transaction, one sync. A second one may be given while the first is under way; both are written in order. One
+   * whose number does not follow that of the last commit in the file is a constraint error: what was decided on top of
+   * a commit that failed is never written.
+   */
   commit(batch: Batch): Promise<CommitOutcome>;
   /** A small write that shows whether there is room again. */
   probe(): Promise<CommitOutcome>;

@@ -82,6 +82,71 @@ test("what was decided on top of a failed commit is discarded with it", async ()
   expect(await worker.op(lease, [{ type: "CompleteRun", output: json(1) }])).toMatchObject({ kind: "applied" });
 });
 
+test("a commit that the store has behind a failed one is discarded with it, and its outcome changes nothing", async () => {
+  const store = new HeldStore();
+  const rig = new EngineRig({ store: store.store, queuedEventsMin: 1 });
+  store.holding = true;
+  store.outcome = full;
+  const outcomes = [rig.start({ runId: "a" })];
+  await rig.settle();
+  outcomes.push(rig.start({ runId: "b" }));
+  await rig.settle();
+  outcomes.push(rig.start({ runId: "c" }));
+  await rig.settle();
+  store.release();
+  for (const outcome of await Promise.allSettled(outcomes))
+    expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "DISK_FULL" } });
+  expect(store.held, "the one behind it, of which nobody is told anything more").toBe(1);
+  store.outcome = undefined;
+  store.holding = false;
+  store.release();
+  await rig.advanceMs(1_001);
+  expect(rig.store.readMeta()).toMatchObject({ commitNo: 0, lastRunNo: 0 });
+  for (const runId of ["c", "b", "a"]) expect(await rig.start({ runId })).toMatchObject({ kind: "started" });
+  expect(rig.store.readMeta().commitNo).toBe(3);
+  expect(rig.fatal).toEqual([]);
+});
+
+test("a constraint error costs nobody in the commit behind it anything", async () => {
+  const outcomes: (CommitOutcome | undefined)[] = [{ kind: "constraint", message: "once" }];
+  let hold: Promise<void> | undefined;
+  const store = createMemoryStore({
+    async beforeCommit() {
+      await hold;
+      return outcomes.shift();
+    },
+  });
+  const rig = new EngineRig({ store, queuedEventsMin: 1 });
+  let release = (): void => {};
+  hold = new Promise((resolve) => {
+    release = resolve;
+  });
+  const starts = [rig.start({ runId: "a" })];
+  await rig.settle();
+  starts.push(rig.start({ runId: "b" }), rig.start({ runId: "a" }));
+  await rig.settle();
+  release();
+  expect(await Promise.all(starts)).toMatchObject([{ kind: "started" }, { kind: "started" }, { reason: "RUN_EXISTS" }]);
+  expect(rig.fatal).toEqual([]);
+});
+
+test("a store that writes a commit behind a failed one is not trusted any more", async () => {
+  const kept = createMemoryStore();
+  const outcomes: CommitOutcome[] = [full, { kind: "durable" }];
+  const waiting: ((outcome: CommitOutcome) => void)[] = [];
+  const commit: Store["commit"] = () => new Promise((resolve) => waiting.push(resolve));
+  const rig = new EngineRig({ store: { ...kept, commit }, queuedEventsMin: 1 });
+  const first = rig.start({ runId: "a" });
+  await rig.settle();
+  const second = rig.start({ runId: "b" });
+  await rig.settle();
+  for (const outcome of outcomes) waiting.shift()?.(outcome);
+  await expect(first).rejects.toMatchObject({ reason: "DISK_FULL" });
+  await expect(second).rejects.toMatchObject({ reason: "DISK_FULL" });
+  await rig.settle();
+  expect(rig.fatal).toEqual(["a commit behind one that failed was written"]);
+});
+
 test("leases that came due while the disk was full end when there is room", async () => {
   const { store, rig } = held();
   const worker = await rig.worker().greeted();

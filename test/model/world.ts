@@ -16,10 +16,11 @@ import type { Command, Turn } from "./command.ts";
 
 export interface Windows {
   readonly runCacheMax?: number;
+  readonly queuedEventsMin?: number;
   readonly lineWindowMax?: number;
   readonly deadlineHorizonMax?: number;
 }
-export const windowsOfOne: Windows = { runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1 };
+export const windowsOfOne: Windows = { runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1, queuedEventsMin: 1 };
 
 const workflows = ["order", "mail"];
 const queues = ["default", "other"];

@@ -5,7 +5,8 @@ import { createImage, type Image, type ImageKind } from "./images.ts";
 import type { Process, Timeline } from "./timeline.ts";
 
 // A disk below the store. A commit is durable after its sync; a crash before that leaves it in the file or not,
-// as chance has it, and nobody was told either way.
+// as chance has it, and nobody was told either way. Commits are written one behind the other, and one behind a commit
+// that failed is refused by the store.
 
 export class Disk {
   /** Every durable batch, in order: the file. */
@@ -22,7 +23,13 @@ export class Disk {
   readonly #onRefused: (message: string) => void;
   readonly #image: Image;
   #store: Store | undefined;
-  #underWay: Batch | undefined;
+  /** What was given and has no outcome yet, in order. */
+  #underWay: Batch[] = [];
+  /** Of those, the ones that were given before the commit before them failed. */
+  readonly #orphans = new Set<Batch>();
+  #before: Promise<unknown> = Promise.resolve();
+  /** Commits that the coming constraint lets pass at most, until one comes that has another behind it. */
+  #spares = 0;
 
   constructor(
     kind: ImageKind,
@@ -51,15 +58,23 @@ export class Disk {
 
   /** The power is gone, or the process is: what was being written may be there. */
   crash(): void {
-    const batch = this.#underWay;
-    this.#underWay = undefined;
-    if (batch === undefined) return;
-    const kept = this.#chance.maybe(0.5);
-    this.#timeline.trace(`disk commit ${batch.commitNo} ${kept ? "survives" : "is lost"}`);
-    this.#fired.hit(kept ? "crashKeeps" : "crashLoses");
-    if (!kept) return;
-    void this.#store?.commit(batch);
-    this.#keep(batch);
+    const underWay = this.#underWay.filter((batch) => !this.#orphans.has(batch));
+    this.#underWay = [];
+    for (const batch of underWay) {
+      const kept = this.#chance.maybe(0.5);
+      this.#timeline.trace(`disk commit ${batch.commitNo} ${kept ? "survives" : "is lost"}`);
+      this.#fired.hit(kept ? "crashKeeps" : "crashLoses");
+      if (!kept) return;
+      void this.#store?.commit(batch);
+      this.#keep(batch);
+    }
+  }
+
+  /** Every other constraint waits for a commit with another behind it, for some commits: by itself that is rare. */
+  #sparesThisOne(): boolean {
+    if (this.failing !== "constraint" || this.#underWay.length > 1) return false;
+    this.#spares -= 1;
+    return this.#spares >= 0;
   }
 
   #keep(batch: Batch): void {
@@ -71,35 +86,48 @@ export class Disk {
   open(process: Process): Store {
     const store = this.#image.open();
     this.#store = store;
+    this.#before = Promise.resolve();
     const sync = (): Promise<void> =>
       new Promise((resolve) => process.in(0.2 + this.#chance.float() * (2 + this.slowMs), resolve));
+    const failedSync: CommitOutcome = { kind: "fatal", message: "simulated: sync failed" };
+    let failed = false;
+    const commit = async (batch: Batch): Promise<CommitOutcome> => {
+      if (failed) return failedSync;
+      if (this.#orphans.has(batch)) return this.#refuseOrphan(store, batch);
+      if (this.slowMs > 0) this.#fired.hit("slowDisk");
+      await sync();
+      if (this.full) {
+        this.#fired.hit("fullDisk");
+        return this.#refused(batch, { kind: "full", message: "simulated: no room" });
+      }
+      const failing = this.#sparesThisOne() ? undefined : this.failing;
+      if (failing !== undefined) this.failing = undefined;
+      if (failing === "constraint") {
+        this.#spares = this.#spares < 0 ? 20 : 0;
+        this.#fired.hit("constraint");
+        return this.#refused(batch, { kind: failing, message: "simulated: constraint" });
+      }
+      if (failing === "fatal") {
+        this.#fired.hit("failedSync");
+        failed = true;
+        this.crash();
+        return failedSync;
+      }
+      const outcome = await store.commit(batch);
+      this.#underWay = this.#underWay.filter((other) => other !== batch);
+      if (outcome.kind === "durable") this.#keep(batch);
+      else this.#onRefused(outcome.message);
+      return outcome;
+    };
     return {
       ...store,
-      commit: async (given): Promise<CommitOutcome> => {
+      commit: (given): Promise<CommitOutcome> => {
         const batch = copyOf(given);
-        this.#underWay = batch;
+        if (this.#underWay.length > 0) this.#fired.hit("queuedCommit");
+        this.#underWay.push(batch);
         this.#onBegin(batch);
-        if (this.slowMs > 0) this.#fired.hit("slowDisk");
-        await sync();
-        if (this.full) {
-          this.#fired.hit("fullDisk");
-          return this.#refused({ kind: "full", message: "simulated: no room" });
-        }
-        const { failing } = this;
-        this.failing = undefined;
-        if (failing === "constraint") {
-          this.#fired.hit("constraint");
-          return this.#refused({ kind: failing, message: "simulated: constraint" });
-        }
-        if (failing === "fatal") {
-          this.#fired.hit("failedSync");
-          this.crash();
-          return { kind: failing, message: "simulated: sync failed" };
-        }
-        const outcome = await store.commit(batch);
-        this.#underWay = undefined;
-        if (outcome.kind === "durable") this.#keep(batch);
-        else this.#onRefused(outcome.message);
+        const outcome = this.#before.then(() => commit(batch));
+        this.#before = outcome;
         return outcome;
       },
       probe: async () => {
@@ -113,9 +141,20 @@ export class Disk {
     this.#image.remove();
   }
 
-  #refused(outcome: CommitOutcome): CommitOutcome {
+  #refused(batch: Batch, outcome: CommitOutcome): CommitOutcome {
     this.#timeline.trace(`disk ${outcome.kind}`);
-    this.#underWay = undefined;
+    this.#underWay = this.#underWay.filter((other) => other !== batch);
+    for (const behind of this.#underWay) this.#orphans.add(behind);
+    return outcome;
+  }
+
+  /** What was decided on top of a failed commit must not get into the file, whatever its rows are. */
+  async #refuseOrphan(store: Store, batch: Batch): Promise<CommitOutcome> {
+    const outcome = await store.commit(batch);
+    if (outcome.kind === "durable") this.#onRefused(`commit ${batch.commitNo} was written behind one that failed`);
+    else this.#fired.hit("orphan");
+    this.#orphans.delete(batch);
+    this.#underWay = this.#underWay.filter((other) => other !== batch);
     return outcome;
   }
 }

@@ -37,6 +37,8 @@ const kinds = {
   drainServer: "a drain ends a life of the server",
   crashKeeps: "a crash leaves a commit in the file that nobody was told of",
   crashLoses: "a crash loses the commit that is under way",
+  queuedCommit: "a commit is given to the disk while another is under way",
+  orphan: "a commit behind one that failed is refused",
   fullDisk: "a commit finds no room",
   slowDisk: "a sync takes long",
   constraint: "a commit breaks a constraint",

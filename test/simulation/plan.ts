@@ -127,6 +127,7 @@ export function planOf(seed: number): Plan {
       runCacheMax: chance.pick([1, 2, 1_000]),
       lineWindowMax: chance.pick([1, 2, 1_000]),
       deadlineHorizonMax: chance.pick([1, 2, 1_000]),
+      queuedEventsMin: new Chance(seed, "decision").pick([1, 2, 1_000]),
     },
     spyShare: shareOf(chance, 0.3),
     staleShare: shareOf(chance, 0.2),

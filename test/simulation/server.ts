@@ -16,11 +16,13 @@ import { Process, type Timeline } from "./timeline.ts";
 
 const takeBytesMax = 256 * 1024;
 
-/** Windows into the file, as small as one. */
+/** Windows into the file, as small as one, and other bounds that make rare things frequent. */
 export interface Windows {
   readonly runCacheMax: number;
   readonly lineWindowMax: number;
   readonly deadlineHorizonMax: number;
+  /** Events that are worth a commit behind another. */
+  readonly queuedEventsMin: number;
 }
 
 export class Server {

@@ -117,6 +117,29 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
       expect(store.readMeta()).toEqual({ commitNo: 1, newestAtMs: startMs + 1, lastRunNo: 3 });
     });
 
+    test("commits that are given together are written in order, and none behind one that failed", async () => {
+      const batchOf = (commitNo: number, run: number) => ({
+        commitNo,
+        newestAtMs: startMs,
+        events: [],
+        runs: [rowOf(run)],
+        deadlines: [],
+      });
+      const bad = { ...batchOf(3, 3), runs: [rowOf(3, { runId: "run-1" })] };
+      const batches = [batchOf(1, 1), batchOf(2, 2), bad, batchOf(4, 4), batchOf(3, 5), batchOf(3, 6)];
+      const outcomes = await Promise.all(batches.map((batch) => store.commit(batch)));
+      expect(outcomes).toMatchObject([
+        { kind: "durable" },
+        { kind: "durable" },
+        { kind: "constraint" },
+        { kind: "constraint", message: expect.stringContaining("commit 4 does not follow") },
+        { kind: "durable" },
+        { kind: "constraint", message: expect.stringContaining("commit 3 does not follow") },
+      ]);
+      expect([1, 2, 3, 4, 5, 6].filter((runNo) => store.getRun(runNo) !== undefined)).toEqual([1, 2, 5]);
+      expect(store.readMeta().commitNo).toBe(3);
+    });
+
     describe("a broken constraint leaves nothing behind", () => {
       beforeEach(async () => {
         const events = [created(), completed(2, "a")].map((event) => ({ runNo: 1, event }));

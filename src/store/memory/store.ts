@@ -16,7 +16,10 @@ import { compareTexts, createSortedList, type SortedList } from "./sorted-list.t
 // A store without a file: maps and sorted arrays. It says what the SQLite adapter must answer, so it is kept plain.
 
 export interface MemoryStoreOptions {
-  /** Lets a test hold a commit, or fail it: an outcome that is not durable means that nothing is written. */
+  /**
+   * Lets a test hold a commit, or fail it: an outcome that is not durable means that nothing is written. Asked when the
+   * commits before have ended.
+   */
   beforeCommit?: (batch: Batch) => Promise<CommitOutcome | undefined>;
 }
 
@@ -55,6 +58,15 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
   let commitNo = 0;
   let newestAtMs = 0;
   let lastRunNo = 0;
+  let before: Promise<unknown> = Promise.resolve();
+
+  function write(batch: Batch): CommitOutcome {
+    const follows = batch.commitNo === commitNo + 1;
+    const message = follows ? checkBatch(tables, batch) : `commit ${batch.commitNo} does not follow ${commitNo}`;
+    if (message !== undefined) return { kind: "constraint", message };
+    apply(batch);
+    return { kind: "durable" };
+  }
 
   function apply(batch: Batch): void {
     for (const { runNo, event } of batch.events) {
@@ -126,14 +138,16 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
 
   return {
     name: "memory",
-    async commit(batch) {
+    commit(batch) {
+      const { beforeCommit } = options;
       // No await without the hook: decision reads see the batch as soon as it was given.
-      const outcome = options.beforeCommit === undefined ? undefined : await options.beforeCommit(batch);
-      if (outcome !== undefined && outcome.kind !== "durable") return outcome;
-      const message = checkBatch(tables, batch);
-      if (message !== undefined) return { kind: "constraint", message };
-      apply(batch);
-      return { kind: "durable" };
+      if (beforeCommit === undefined) return Promise.resolve(write(batch));
+      const outcome = before.then(() => beforeCommit(batch));
+      const written = outcome.then((chosen) =>
+        chosen === undefined || chosen.kind === "durable" ? write(batch) : chosen,
+      );
+      before = written;
+      return written;
     },
     async probe() {
       return { kind: "durable" };

@@ -33,7 +33,7 @@ export function createWriter(database: Database): Writer {
     "DELETE FROM deadlines WHERE run_no = ? AND kind = ? AND step_key = ?",
   );
   const updateMeta = database.prepare<unknown[]>(
-    "UPDATE meta SET commit_no = ?, newest_at_ms = ?, events = events + ? WHERE id = 1",
+    "UPDATE meta SET commit_no = ?, newest_at_ms = ?, events = events + ? WHERE id = 1 AND commit_no = ?",
   );
   const touchMeta = database.prepare("UPDATE meta SET commit_no = commit_no WHERE id = 1");
   const begin = database.prepare("BEGIN IMMEDIATE");
@@ -69,7 +69,9 @@ export function createWriter(database: Database): Writer {
       if (dueAtMs === null) deleteDeadline.run(deadlines[at], deadlines[at + 1], deadlines[at + 2]);
       else putDeadline.run(deadlines[at], deadlines[at + 1], deadlines[at + 2], dueAtMs);
     }
-    updateMeta.run(message.commitNo, message.newestAtMs, message.eventCount);
+    const { commitNo, newestAtMs, eventCount } = message;
+    const { changes } = updateMeta.run(commitNo, newestAtMs, eventCount, commitNo - 1);
+    if (changes !== 1) throw new ConstraintError(`commit ${commitNo} does not follow the last one`);
   }
 
   return {

@@ -14,8 +14,8 @@ export const plants: readonly Plant[] = [
   {
     name: "ack before commit",
     file: "src/engine/writer.ts",
-    from: "    inFlight = batch;",
-    to: "    inFlight = batch; runCallbacks(batch); batch.callbacks.length = 0;",
+    from: "    committing.push(batch);",
+    to: "    committing.push(batch); runCallbacks(batch); batch.callbacks.length = 0;",
   },
   {
     name: "epoch <= instead of the lease's own",
