@@ -7,6 +7,21 @@ import { unreadable } from "./unreadable.ts";
 // The edge of every call: what was thrown becomes an answer here and nowhere else, bugs of ours are logged, calls are
 // counted. Nothing of a request or response is logged: they hold users' data and leases.
 
+/**
+ * What a call brought about is on its way to a worker when this ends: sessions write their frames in the turn of the event
+ * loop in which they come, the transport sends them at its end, and answering a call takes as long as all of that.
+ */
+function framesFirst(): Promise<void> {
+  turnsEnd ??= new Promise((resolve) =>
+    setImmediate(() => {
+      turnsEnd = undefined;
+      resolve();
+    }),
+  );
+  return turnsEnd;
+}
+let turnsEnd: Promise<void> | undefined;
+
 export function createEdge(log: Log, metrics: Metrics): Interceptor {
   return (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`;
@@ -24,6 +39,7 @@ export function createEdge(log: Log, metrics: Metrics): Interceptor {
     try {
       const response = await next(request);
       if (!response.stream) {
+        await framesFirst();
         ended("ok");
         return response;
       }
