@@ -1,4 +1,5 @@
-// A raw client of the stream: no workflow code, just leases and ops, as fast as answers come. Each run gets its steps
+// A raw client of the stream: no workflow code, just leases and ops, as fast as answers come, for as little of the
+// processor as it can (wire.go). Each run gets its steps
 // one after the other and then ends. Prints, some times a second, a JSON line with the steps and runs it has finished
 // and the latencies since the last line on its input.
 // step URL CAPACITY STEPS_PER_RUN
@@ -20,6 +21,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/everstep/everstep/clients/go/everstepv1"
 )
@@ -31,25 +33,25 @@ const (
 	reportEvery  = 20 * time.Millisecond
 )
 
-// liveRun has one op, filled anew for each step: what was sent is encoded by then.
 type liveRun struct {
 	lease  *pb.Lease
 	steps  int
 	sentAt time.Time
-	op     *pb.Op
-	step   *pb.StepCompletion
+	// The lease as the field of an op.
+	field []byte
 }
 
 type worker struct {
-	stream      grpc.BidiStreamingClient[pb.SessionRequest, pb.SessionResponse]
+	stream      grpc.ClientStream
 	stepsPerRun int
-	output      *pb.Payload
-	keys        []string
-	runs        map[string]*liveRun
-	ops         []*pb.Op
-	accepted    []*pb.Lease
-	beatAt      time.Time
-	beatSeq     int64
+	// The changes of a run in their order, its end the last one, as fields of an op.
+	changes  [][]byte
+	runs     map[string]*liveRun
+	ops      []byte
+	opsCount int
+	accepted []*pb.Lease
+	beatAt   time.Time
+	beatSeq  int64
 
 	tally tally
 }
@@ -96,37 +98,43 @@ func main() {
 		log.Fatal(err)
 	}
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20), grpc.ForceCodecV2(codec{})))
 	if err != nil {
 		log.Fatal(err)
 	}
-	stream, err := pb.NewWorkerServiceClient(connection).Session(context.Background())
+	stream, err := connection.NewStream(context.Background(), &pb.WorkerService_ServiceDesc.Streams[0],
+		pb.WorkerService_Session_FullMethodName)
 	if err != nil {
 		log.Fatal(err)
 	}
 	w := &worker{
 		stream:      stream,
 		stepsPerRun: stepsPerRun,
-		output:      &pb.Payload{Data: &pb.Payload_Json{Json: `"twenty bytes of step"`}},
 		runs:        map[string]*liveRun{},
 		beatAt:      time.Now().Add(beatInterval),
 	}
+	output := &pb.Payload{Data: &pb.Payload_Json{Json: `"twenty bytes of step"`}}
 	for step := range stepsPerRun {
-		w.keys = append(w.keys, fmt.Sprintf("s%d", step+1))
+		completion := &pb.StepCompletion{StepKey: fmt.Sprintf("s%d", step+1), Output: output, ElapsedMs: 1}
+		w.addChange(&pb.Change{Change: &pb.Change_CompleteStep{CompleteStep: completion}})
 	}
+	w.addChange(&pb.Change{Change: &pb.Change_CompleteRun{CompleteRun: &pb.RunCompletion{Output: output}}})
 	w.push(&pb.WorkerFrame{Frame: &pb.WorkerFrame_Hello{Hello: &pb.Hello{
 		ProtocolVersion: 1, WorkerInstanceId: fmt.Sprintf("bench-go-%d", os.Getpid()), Identity: "bench", Sdk: "raw",
 		Queues: []string{"default"}, Workflows: []string{"bench"}, Capacity: &capacity,
 	}}})
 	go w.report()
 	go w.resetByLine()
-	for {
-		response, err := stream.Recv()
-		if err != nil {
+	for response := (&encoded{}); ; {
+		if err := stream.RecvMsg(response); err != nil {
 			log.Fatal(err)
 		}
-		w.read(response.GetFrame())
+		w.read(response.bytes)
 	}
+}
+
+func (w *worker) addChange(change *pb.Change) {
+	w.changes = append(w.changes, fieldOf(change, opChanges))
 }
 
 func (w *worker) report() {
@@ -155,74 +163,81 @@ func (w *worker) resetByLine() {
 	os.Exit(0)
 }
 
-func (w *worker) read(frame *pb.ServerFrame) {
-	switch got := frame.GetFrame().(type) {
-	case *pb.ServerFrame_Assign:
-		for _, assignment := range got.Assign.GetAssignments() {
-			run := w.newRun(assignment.GetLease())
-			w.runs[string(run.lease.GetLeaseId())] = run
-			w.accepted = append(w.accepted, run.lease)
-			w.next(run, time.Now())
-		}
-	case *pb.ServerFrame_OpResults:
-		w.results(got.OpResults.GetResults())
-	case *pb.ServerFrame_FrameRefused:
-		log.Fatal(got.FrameRefused.GetMessage())
+func (w *worker) read(response []byte) {
+	if results, ok := resultsOf(response); ok {
+		w.results(results)
+	} else {
+		w.readFrame(response)
 	}
 	w.flush()
 }
 
-func (w *worker) results(results []*pb.OpResult) {
+func (w *worker) readFrame(bytes []byte) {
+	response := &pb.SessionResponse{}
+	if err := proto.Unmarshal(bytes, response); err != nil {
+		log.Fatal(err)
+	}
+	switch got := response.GetFrame().GetFrame().(type) {
+	case *pb.ServerFrame_Assign:
+		for _, assignment := range got.Assign.GetAssignments() {
+			lease := assignment.GetLease()
+			run := &liveRun{lease: lease, field: fieldOf(lease, opLease)}
+			w.runs[string(lease.GetLeaseId())] = run
+			w.accepted = append(w.accepted, lease)
+			w.next(run, time.Now())
+		}
+	case *pb.ServerFrame_FrameRefused:
+		log.Fatal(got.FrameRefused.GetMessage())
+	}
+}
+
+func (w *worker) results(results []byte) {
 	now := time.Now()
 	w.tally.mutex.Lock()
 	defer w.tally.mutex.Unlock()
-	for _, result := range results {
-		if refused := result.GetRefused(); refused != nil {
-			log.Fatal(refused)
-		}
-		run := w.runs[string(result.GetLeaseId())]
+	err := eachResult(results, func(leaseID []byte) {
+		run := w.runs[string(leaseID)]
 		switch {
 		case run == nil:
 		case run.steps > w.stepsPerRun:
-			delete(w.runs, string(result.GetLeaseId()))
+			delete(w.runs, string(leaseID))
 			w.tally.finished++
 		default:
 			w.tally.steps++
 			w.tally.record(now.Sub(run.sentAt))
 			w.next(run, now)
 		}
+	})
+	if err != nil {
+		log.Fatal(err)
 	}
-}
-
-func (w *worker) newRun(lease *pb.Lease) *liveRun {
-	step := &pb.StepCompletion{Output: w.output, ElapsedMs: 1}
-	change := &pb.Change{Change: &pb.Change_CompleteStep{CompleteStep: step}}
-	return &liveRun{lease: lease, step: step, op: &pb.Op{Lease: lease, Changes: []*pb.Change{change}}}
 }
 
 // next sends the run's next step, or its end behind the last one.
 func (w *worker) next(run *liveRun, now time.Time) {
 	run.steps++
 	run.sentAt = now
-	run.op.OpId = int64(run.steps)
-	if run.steps <= w.stepsPerRun {
-		run.step.StepKey = w.keys[run.steps-1]
-	} else {
-		run.op.Changes[0].Change = &pb.Change_CompleteRun{CompleteRun: &pb.RunCompletion{Output: w.output}}
+	w.ops = appendOp(w.ops, uint64(run.steps), run.field, w.changes[run.steps-1])
+	if w.opsCount++; w.opsCount == frameOpsMax {
+		w.sendOps()
 	}
-	w.ops = append(w.ops, run.op)
 }
 
-func (w *worker) flush() {
+func (w *worker) sendOps() {
+	if w.opsCount == 0 {
+		return
+	}
+	// Behind the leases that they are of.
 	if len(w.accepted) > 0 {
 		w.push(&pb.WorkerFrame{Frame: &pb.WorkerFrame_Accept{Accept: &pb.Accept{Leases: w.accepted}}})
 		w.accepted = nil
 	}
-	for from := 0; from < len(w.ops); from += frameOpsMax {
-		part := w.ops[from:min(len(w.ops), from+frameOpsMax)]
-		w.push(&pb.WorkerFrame{Frame: &pb.WorkerFrame_Ops{Ops: &pb.Ops{Ops: part}}})
-	}
-	w.ops = w.ops[:0] // what was sent is encoded by now
+	w.send(opsRequest(w.ops))
+	w.ops, w.opsCount = w.ops[:0], 0
+}
+
+func (w *worker) flush() {
+	w.sendOps()
 	if time.Now().Before(w.beatAt) {
 		return
 	}
@@ -236,7 +251,15 @@ func (w *worker) flush() {
 }
 
 func (w *worker) push(frame *pb.WorkerFrame) {
-	if err := w.stream.Send(&pb.SessionRequest{Frame: frame}); err != nil {
+	bytes, err := proto.Marshal(&pb.SessionRequest{Frame: frame})
+	if err != nil {
+		log.Fatal(err)
+	}
+	w.send(bytes)
+}
+
+func (w *worker) send(bytes []byte) {
+	if err := w.stream.SendMsg(&encoded{bytes}); err != nil {
 		log.Fatal(err)
 	}
 }
