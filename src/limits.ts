@@ -3,7 +3,7 @@
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Commands waiting to be decided. Twice what one commit takes: enough to fill the next one while it runs. */
+/** Commands waiting to be decided. Many times what one commit takes: enough to fill those behind it while it runs. */
 export const mailboxLengthMax = 65_536;
 
 /** Bytes of payload in the commands that wait. Four full commits: what is refused here may be sent again. */
@@ -15,7 +15,10 @@ export const batchCommandsMax = 4_096;
 /** Events in one commit: bounds the time of one transaction to some ten milliseconds. */
 export const batchEventsMax = 8_192;
 
-/** Bytes of payload in one commit: bounds the WAL frames that one sync has to carry. */
+/**
+ * Bytes of payload in one commit: bounds the WAL frames that one sync has to carry. Three are in memory at most: one that
+ * is written, one behind it, and the open one.
+ */
 export const batchBytesMax = 16 * MiB;
 
 /** Commands worth a commit of their own while as many again are decided: fewer cost more in syncs than they gain. */

@@ -44,7 +44,7 @@ export interface WriterHooks {
   gather(transaction: Transaction): boolean;
   /** The batch is about to be committed: pending starts, grants, rows. */
   seal(transaction: Transaction, alone: boolean): void;
-  /** The batch is durable and took this long; runs before its callbacks. */
+  /** The batch is durable and took this long, at most since the one before it was heard of; runs before its callbacks. */
   durable(batch: Batch, commitMs: number): void;
   /** Discard everything decided and read the file again. */
   rebuild(): void;
@@ -180,7 +180,8 @@ export function createWriter(options: {
   function isWorthQueueing(): boolean {
     const [underWay] = committing;
     if (underWay === undefined || committing.length > 1 || alone > 0 || open.alone || slowDisk) return false;
-    return open.batch.events.length >= Math.max(limits.queuedEventsMin, underWay.batch.events.length);
+    // At least one: what writes nothing is answered at once, and must not be before the commit under way is durable.
+    return open.batch.events.length >= Math.max(1, limits.queuedEventsMin, underWay.batch.events.length);
   }
 
   /**
@@ -280,8 +281,11 @@ export function createWriter(options: {
         state = "full";
         const refused = [...discard(), ...mailbox.takeAll()];
         // The refused are told when memory is right again: what they leave behind is judged against the file.
-        hooks.rebuild();
-        for (const work of refused) work.refuse(diskFull());
+        try {
+          rebuild();
+        } finally {
+          for (const work of refused) work.refuse(diskFull());
+        }
         probeLater();
         return settleIdlers();
       }
@@ -317,6 +321,13 @@ export function createWriter(options: {
     alone = 0;
     return works;
   }
+  /** Nothing is under way for the file that will be in it, so it ends where the last durable commit did. */
+  function rebuild(): void {
+    const { commitNo } = store.readMeta();
+    if (commitNo !== durableCommitNo)
+      throw new Error(`the file is at commit ${commitNo}, and ${durableCommitNo} was the last that it told of`);
+    hooks.rebuild();
+  }
   function decideAgainAlone(batch: OpenBatch, message: string): void {
     log.error({ message, works: batch.works.length }, "a constraint of the file refused a commit");
     if (batch.works.length === 0) return stopFatally(`the server's own work broke a constraint: ${message}`);
@@ -325,7 +336,7 @@ export function createWriter(options: {
     const works = discard();
     mailbox.putBack([...works, ...mailbox.takeAll()]);
     alone = works.length + stillAlone;
-    hooks.rebuild();
+    rebuild();
     if (batch.alone) {
       for (const work of batch.works) work.refuse(refuse("INTERNAL", "a bug of ours; the server's log has it"));
     }

@@ -8,8 +8,8 @@ import { unreadable } from "./unreadable.ts";
 // counted. Nothing of a request or response is logged: they hold users' data and leases.
 
 /**
- * What a call brought about is on its way to a worker when this ends: sessions write their frames in the turn of the event
- * loop in which they come, the transport sends them at its end, and answering a call takes as long as all of that.
+ * What a call brought about is on its way to a worker when this ends: sessions write their frames in the turn of the
+ * event loop in which they come, the transport sends them at its end, and answering a call takes as long as all of that.
  */
 function framesFirst(): Promise<void> {
   turnsEnd ??= new Promise((resolve) =>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createMemoryStore } from "../../src/store/memory/store.ts";
-import type { CommitOutcome, Store } from "../../src/store/store.ts";
+import type { Batch, CommitOutcome, Store } from "../../src/store/store.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
@@ -116,7 +116,12 @@ test("a constraint error costs nobody in the commit behind it anything", async (
       return outcomes.shift();
     },
   });
-  const rig = new EngineRig({ store, queuedEventsMin: 1 });
+  const given: number[] = [];
+  const commit: Store["commit"] = (batch) => {
+    given.push(batch.commitNo);
+    return store.commit(batch);
+  };
+  const rig = new EngineRig({ store: { ...store, commit }, queuedEventsMin: 1 });
   let release = (): void => {};
   hold = new Promise((resolve) => {
     release = resolve;
@@ -125,14 +130,79 @@ test("a constraint error costs nobody in the commit behind it anything", async (
   await rig.settle();
   starts.push(rig.start({ runId: "b" }), rig.start({ runId: "a" }));
   await rig.settle();
+  expect(given, "the second is with the store while the first is under way").toEqual([1, 2]);
   release();
   expect(await Promise.all(starts)).toMatchObject([{ kind: "started" }, { kind: "started" }, { reason: "RUN_EXISTS" }]);
   expect(rig.fatal).toEqual([]);
 });
 
-test("a store that writes a commit behind a failed one is not trusted any more", async () => {
+test("the outcome of a discarded commit is not that of the one that took its number", async () => {
+  const file = createMemoryStore();
+  const waiting: { batch: Batch; end: (outcome: CommitOutcome) => void }[] = [];
+  const commit: Store["commit"] = (batch) => new Promise((end) => waiting.push({ batch, end }));
+  const rig = new EngineRig({ store: { ...file, commit }, queuedEventsMin: 1 });
+  const answers: string[] = [];
+  const start = (runId: string) => rig.start({ runId }).then(({ kind }) => answers.push(`${runId} ${kind}`));
+  const starts = [start("a")];
+  await rig.settle();
+  starts.push(start("b"));
+  await rig.settle();
+  waiting[0]!.end({ kind: "constraint", message: "planted" });
+  await rig.settle();
+  expect(waiting.map(({ batch }) => batch.commitNo)).toEqual([1, 2, 1]);
+  // The store comes to the discarded one only now, when "a" is under way again, alone.
+  waiting[1]!.end({ kind: "constraint", message: "commit 2 does not follow" });
+  await rig.settle();
+  expect(answers).toEqual([]);
+  for (let at = 2; at < 4; at++) {
+    const { batch, end } = waiting[at]!;
+    end(await file.commit(batch));
+    await rig.settle();
+  }
+  await Promise.all(starts);
+  expect(answers).toEqual(["a started", "b started"]);
+  expect(rig.fatal).toEqual([]);
+});
+
+test("a failed sync with another commit behind it: nothing of either is spoken of", async () => {
+  const store = new HeldStore();
+  const rig = new EngineRig({ store: store.store, queuedEventsMin: 1 });
+  store.holding = true;
+  const answers: string[] = [];
+  const start = (runId: string) => void rig.start({ runId }).finally(() => answers.push(runId));
+  start("a");
+  await rig.settle();
+  start("b");
+  await rig.settle();
+  store.outcome = { kind: "fatal", message: "fsync failed" };
+  store.holding = false;
+  store.release();
+  await rig.settle();
+  expect(rig.fatal).toEqual(["fsync failed"]);
+  expect(answers).toEqual([]);
+});
+
+test("a file that ends elsewhere than where it said is not written on", async () => {
+  const file = createMemoryStore();
+  let failing = false;
+  const commit: Store["commit"] = async (batch) => {
+    const outcome = await file.commit(batch);
+    return failing ? { kind: "constraint", message: "planted" } : outcome;
+  };
+  const rig = new EngineRig({ store: { ...file, commit } });
+  await rig.started();
+  failing = true;
+  await expect(rig.start()).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
+  expect(rig.fatal).toEqual([expect.stringContaining("the file is at commit 2, and 1 was the last")]);
+});
+
+const untrusted: [CommitOutcome, string][] = [
+  [{ kind: "durable" }, "a commit behind one that failed was written"],
+  [{ kind: "fatal", message: "fsync failed" }, "fsync failed"],
+];
+test.each(untrusted)("a store that says %j of a commit behind a failed one is the end", async (outcome, message) => {
   const kept = createMemoryStore();
-  const outcomes: CommitOutcome[] = [full, { kind: "durable" }];
+  const outcomes: CommitOutcome[] = [full, outcome];
   const waiting: ((outcome: CommitOutcome) => void)[] = [];
   const commit: Store["commit"] = () => new Promise((resolve) => waiting.push(resolve));
   const rig = new EngineRig({ store: { ...kept, commit }, queuedEventsMin: 1 });
@@ -144,7 +214,7 @@ test("a store that writes a commit behind a failed one is not trusted any more",
   await expect(first).rejects.toMatchObject({ reason: "DISK_FULL" });
   await expect(second).rejects.toMatchObject({ reason: "DISK_FULL" });
   await rig.settle();
-  expect(rig.fatal).toEqual(["a commit behind one that failed was written"]);
+  expect(rig.fatal).toEqual([message]);
 });
 
 test("leases that came due while the disk was full end when there is room", async () => {

@@ -13,6 +13,7 @@ const tiny = { runCacheMax: 1, lineWindowMax: 1, deadlineHorizonMax: 1 };
 const windows = [
   { name: "usual windows", sizes: {} },
   { name: "windows of one", sizes: tiny },
+  { name: "windows of one, two commits at once", sizes: { ...tiny, queuedEventsMin: 1 } },
 ];
 
 // Whatever is decided wrongly, the constraints of the file refuse, and then it is decided again: the answers are right in
@@ -25,7 +26,8 @@ afterEach(() => {
 });
 const log = { ...silentLog, error: (_fields: object, message: string) => void errors.push(message) };
 
-function held(sizes: Partial<typeof tiny> = tiny) {
+type Sizes = Partial<typeof tiny & { queuedEventsMin: number }>;
+function held(sizes: Sizes = tiny) {
   const store = new HeldStore();
   return { store, rig: new EngineRig({ store: store.store, log, ...sizes }) };
 }
@@ -63,7 +65,7 @@ test("what came during a commit goes into the next one together", async () => {
 });
 
 /** The numbers of the commits that the store was given, the one that it holds open among them. */
-function given(sizes: Partial<typeof tiny> = tiny) {
+function given(sizes: Sizes = tiny) {
   const held = new HeldStore();
   const commitNos: number[] = [];
   const commit: Store["commit"] = (batch) => {

@@ -93,7 +93,10 @@ export class Disk {
     let failed = false;
     const commit = async (batch: Batch): Promise<CommitOutcome> => {
       if (failed) return failedSync;
-      if (this.#orphans.has(batch)) return this.#refuseOrphan(store, batch);
+      if (this.#orphans.has(batch)) {
+        await sync();
+        return this.#refuseOrphan(store, batch);
+      }
       if (this.slowMs > 0) this.#fired.hit("slowDisk");
       await sync();
       if (this.full) {
@@ -103,6 +106,7 @@ export class Disk {
       const failing = this.#sparesThisOne() ? undefined : this.failing;
       if (failing !== undefined) this.failing = undefined;
       if (failing === "constraint") {
+        // Below 0 this one had none to spare: the next one has.
         this.#spares = this.#spares < 0 ? 20 : 0;
         this.#fired.hit("constraint");
         return this.#refused(batch, { kind: failing, message: "simulated: constraint" });

@@ -291,6 +291,22 @@ describe("the end of a thread", () => {
     expect(told).toHaveLength(1);
     expect(store.getRun(1)).toBeUndefined();
   });
+
+  test("a commit that was given before the one in front of it failed is not written either", async () => {
+    const store = await file.open(() => {});
+    const batchOf = (commitNo: number) => ({ commitNo, newestAtMs: 1, events: [], runs: [], deadlines: [] });
+    // The first meets a fault that is over when the second comes: its number would do.
+    file.tamper((database) =>
+      database.exec(
+        "CREATE TRIGGER fault BEFORE UPDATE ON meta WHEN NEW.newest_at_ms = 7 BEGIN SELECT abs(-9223372036854775808); END",
+      ),
+    );
+    const outcomes = await Promise.all(
+      [{ ...batchOf(1), newestAtMs: 7 }, batchOf(1)].map((batch) => store.commit(batch)),
+    );
+    expect(outcomes.map(({ kind }) => kind)).toEqual(["fatal", "fatal"]);
+    expect(store.readMeta().commitNo).toBe(0);
+  });
 });
 
 /** Thirteen events with payloads of 20 bytes, in the commits of a worker that takes its time. */

@@ -40,7 +40,17 @@ export function createWriter(database: Database): Writer {
   const end = database.prepare("COMMIT");
   const rollback = database.prepare("ROLLBACK");
 
+  /** What is in the file is unknown: a commit that was given before that was known must not touch it either. */
+  let lost: CommitOutcome | undefined;
+
   function transact(write: () => void): CommitOutcome {
+    if (lost !== undefined) return lost;
+    const outcome = attempt(write);
+    if (outcome.kind === "fatal") lost = outcome;
+    return outcome;
+  }
+
+  function attempt(write: () => void): CommitOutcome {
     try {
       begin.run();
       write();
@@ -58,6 +68,9 @@ export function createWriter(database: Database): Writer {
   }
 
   function write(message: BatchMessage): void {
+    const { commitNo, newestAtMs, eventCount } = message;
+    const { changes } = updateMeta.run(commitNo, newestAtMs, eventCount, commitNo - 1);
+    if (changes !== 1) throw new ConstraintError(`commit ${commitNo} does not follow the last one`);
     insertEvents((add) => decodeEvents(message, (values) => add(values, crcOf(values))));
     const { runs, deadlines } = message;
     for (let at = 0; at < runs.length; at += runColumnCount) {
@@ -69,9 +82,6 @@ export function createWriter(database: Database): Writer {
       if (dueAtMs === null) deleteDeadline.run(deadlines[at], deadlines[at + 1], deadlines[at + 2]);
       else putDeadline.run(deadlines[at], deadlines[at + 1], deadlines[at + 2], dueAtMs);
     }
-    const { commitNo, newestAtMs, eventCount } = message;
-    const { changes } = updateMeta.run(commitNo, newestAtMs, eventCount, commitNo - 1);
-    if (changes !== 1) throw new ConstraintError(`commit ${commitNo} does not follow the last one`);
   }
 
   return {

@@ -186,6 +186,8 @@ func (w *worker) readFrame(bytes []byte) {
 			w.accepted = append(w.accepted, lease)
 			w.next(run, time.Now())
 		}
+	case *pb.ServerFrame_OpResults:
+		log.Fatal("a frame of results has something beside them")
 	case *pb.ServerFrame_FrameRefused:
 		log.Fatal(got.FrameRefused.GetMessage())
 	}

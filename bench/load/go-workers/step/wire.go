@@ -105,7 +105,10 @@ func onlyField(message []byte, number protowire.Number) []byte {
 
 // eachResult calls with the lease of each result; a refusal is an error, which the client cannot go on behind.
 func eachResult(results []byte, applied func(leaseID []byte)) error {
-	return eachField(results, func(_ protowire.Number, result []byte) error {
+	return eachField(results, func(number protowire.Number, result []byte) error {
+		if number != resultsResult {
+			return fmt.Errorf("field %d among results", number)
+		}
 		var leaseID []byte
 		err := eachField(result, func(number protowire.Number, value []byte) error {
 			switch number {
