@@ -3,7 +3,7 @@ import { batchDeadlinesMax } from "../limits.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import { deadlineKey } from "./recorder.ts";
 import { readPayload } from "./run-events.ts";
-import type { Transaction } from "./writer.ts";
+import type { Transaction } from "./transaction.ts";
 
 // Stored instants that have come, decided by the server itself. Taken in portions, so that a storm of timers stands
 // in nobody's way: between two portions the commands that came meanwhile have their turn.

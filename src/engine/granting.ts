@@ -8,7 +8,7 @@ import type { LiveLease } from "./leases.ts";
 import type { RecorderHooks } from "./recorder.ts";
 import type { RunEntry } from "./run-table.ts";
 import type { Taker } from "./takers.ts";
-import type { Transaction } from "./writer.ts";
+import type { Transaction } from "./transaction.ts";
 
 // Matching and what follows from it. Runs once for each batch, before it is committed: so a run that is started while
 // somebody has room is granted in the same commit, and one fsync lies between the start and the push.
@@ -56,7 +56,6 @@ function grant(kernel: Kernel, transaction: Transaction, entry: RunEntry, taker:
     ...liveLease(entry, kernel.clock.elapsedMs() + taker.leaseTtlMs),
     phase: "granting",
     taker,
-    grantCommitNo: transaction.commitNo,
   };
   kernel.leases.add(lease);
   taker.leases.add(lease);
@@ -97,7 +96,6 @@ export function liveLease(entry: RunEntry, expiresAtMs: number): LiveLease {
     taker: undefined,
     expiresAtMs,
     refusedOpId: 0,
-    grantCommitNo: 0,
     lastNoticeSeq: state.lastSeq > lease.grantedSeq ? state.lastSeq : 0,
     requestKey: "",
     cancelAccept: undefined,

@@ -28,8 +28,6 @@ export interface LiveLease {
   expiresAtMs: number;
   /** The last op that was refused and not acknowledged; 0 when none. */
   refusedOpId: number;
-  /** The commit that grants it. */
-  grantCommitNo: number;
   /** Seq of the newest event that is a notice to it; 0 when none. */
   lastNoticeSeq: number;
   /** Why it is ending; undefined while it lives. */

@@ -6,7 +6,7 @@ import { resolveLease } from "./claims.ts";
 import type { LeaseHandle, OpOutcome, WorkerClaim } from "./frames.ts";
 import type { Kernel } from "./kernel.ts";
 import { rememberRefusal, runOp } from "./ops.ts";
-import type { Settled, Transaction, Work } from "./writer.ts";
+import type { Settled, Transaction, Work } from "./transaction.ts";
 
 export interface OpSource {
   readonly namespace: string;

@@ -13,7 +13,7 @@ import type { LiveLease } from "./leases.ts";
 import { readPayload, readRange } from "./run-events.ts";
 import type { OpWork } from "./op-work.ts";
 import type { RunEntry } from "./run-table.ts";
-import type { Transaction } from "./writer.ts";
+import type { Transaction } from "./transaction.ts";
 
 // An op on its way through the writer: the ledger's question (did an earlier op of this lease fail?), core's decision,
 // the record, and the answer when all of it is durable. The same path for a session's ops and for unary calls.

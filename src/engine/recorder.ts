@@ -9,7 +9,7 @@ import { noticeOf } from "./journal.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
 import { keptForGrant, type RunEntry } from "./run-table.ts";
-import type { Transaction } from "./writer.ts";
+import type { Transaction } from "./transaction.ts";
 
 // From decided events to everything that follows from them: the state, the batch's rows, the line, the deadlines, the
 // ledger, and what is to be told when the batch is durable. The only place that changes decided state.

@@ -13,7 +13,7 @@ import type { RunRef, SignalInfo, StartOutcome, StartRequest } from "./api.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import { readEvent, readPayload } from "./run-events.ts";
 import { createEntry, type RunEntry } from "./run-table.ts";
-import type { Transaction } from "./writer.ts";
+import type { Transaction } from "./transaction.ts";
 
 // What callers and operators ask of runs. Each is one piece of work: judged and recorded in the writer's order,
 // answered when durable. Uniqueness of run ids and run keys is judged here, because core sees one run at a time.

@@ -1,8 +1,9 @@
 import { EngineError, type Refusal, refuse, shuttingDown } from "../core/errors.ts";
 import type { Batch, CommitOutcome, Store } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
-import { createMailbox, type Waiting } from "./mailbox.ts";
+import { createMailbox } from "./mailbox.ts";
 import type { Log } from "./telemetry.ts";
+import { type OpenBatch, openBatch, type Transaction, type Work, writes } from "./transaction.ts";
 
 // The writer: one loop, many callers. Work gathers in a bounded mailbox; the loop decides it in order against decided
 // state and collects what it decided in the open batch. While a commit is under way the next batch gathers and is
@@ -14,28 +15,6 @@ import type { Log } from "./telemetry.ts";
 // A failed commit takes its successors with it: what was decided on top of it is discarded, the callers are refused,
 // and everything in memory is rebuilt from the file. After a constraint error (a bug of ours) the discarded work is
 // decided again, one piece in a commit, and the one that fails again is refused alone.
-
-/** A piece of work: decides and records. It may run again after a failed commit; it must record after deciding. */
-export interface Work extends Waiting {
-  run(transaction: Transaction): void;
-  /** Nothing of it is applied. */
-  refuse(refusal: Refusal): void;
-}
-
-/** What waits for its batch without a closure of its own. */
-export interface Settled {
-  settled(): void;
-}
-
-/** The open batch as work sees it. */
-export interface Transaction {
-  readonly commitNo: number;
-  readonly batch: Batch;
-  /** Called when this batch and all before it are durable, in order. */
-  after(run: (() => void) | Settled): void;
-  /** Throws when nothing may be written: call it before changing any state. */
-  claimWrite(): void;
-}
 
 export interface WriterHooks {
   /** Server time for the batch. */
@@ -66,15 +45,6 @@ export interface Writer {
   readonly waiting: number;
 }
 
-interface OpenBatch extends Transaction {
-  /** It holds one work that is decided again alone. */
-  alone: boolean;
-  /** Payload and detail of its events. */
-  bytes: number;
-  readonly works: Work[];
-  readonly callbacks: ((() => void) | Settled)[];
-}
-
 export function createWriter(options: {
   store: Store;
   clock: Clock;
@@ -97,7 +67,7 @@ export function createWriter(options: {
   const mailbox = createMailbox<Work>(limits);
   let state: Writer["state"] = "open";
   let durableCommitNo = store.readMeta().commitNo;
-  let open = newBatch(durableCommitNo + 1);
+  let open = openBatch(durableCommitNo + 1, claimWrite);
   /** What the store has: one that it commits and at most one behind it, which it refuses when the first one fails. */
   let committing: OpenBatch[] = [];
   let commitStartedAtMs = 0;
@@ -108,20 +78,8 @@ export function createWriter(options: {
   let alone = 0;
   let idlers: (() => void)[] = [];
 
-  function newBatch(commitNo: number): OpenBatch {
-    const callbacks: OpenBatch["callbacks"] = [];
-    return {
-      alone: false,
-      bytes: 0,
-      commitNo,
-      batch: { commitNo, newestAtMs: 0, events: [], runs: [], deadlines: [] },
-      works: [],
-      callbacks,
-      after: (run) => callbacks.push(run),
-      claimWrite() {
-        if (state === "full") throw new EngineError(diskFull());
-      },
-    };
+  function claimWrite(): void {
+    if (state === "full") throw new EngineError(diskFull());
   }
   function diskFull(): Refusal {
     return refuse("DISK_FULL", "the disk is full; reads go on, writing resumes when there is room", {
@@ -239,13 +197,9 @@ export function createWriter(options: {
     if (state === "open") hooks.seal(open, alone > 0 || open.alone);
     if (open.works.length === 0 && open.callbacks.length === 0 && !writes(open)) return undefined;
     const sealed = open;
-    open = newBatch(writes(sealed) ? sealed.commitNo + 1 : sealed.commitNo);
+    open = openBatch(writes(sealed) ? sealed.commitNo + 1 : sealed.commitNo, claimWrite);
     return sealed;
   }
-  function writes({ batch }: OpenBatch): boolean {
-    return batch.events.length > 0 || batch.runs.length > 0 || batch.deadlines.length > 0;
-  }
-
   function commit(batch: OpenBatch): void {
     if (committing.length === 0) commitStartedAtMs = clock.elapsedMs();
     committing.push(batch);
@@ -317,7 +271,7 @@ export function createWriter(options: {
   function discard(): Work[] {
     const works = [...committing, open].flatMap((batch) => batch.works);
     committing = [];
-    open = newBatch(durableCommitNo + 1);
+    open = openBatch(durableCommitNo + 1, claimWrite);
     alone = 0;
     return works;
   }

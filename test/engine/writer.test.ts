@@ -1,7 +1,8 @@
 import { setImmediate as immediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { silentLog } from "../../src/engine/telemetry.ts";
-import { createWriter, type Transaction } from "../../src/engine/writer.ts";
+import type { Transaction } from "../../src/engine/transaction.ts";
+import { createWriter } from "../../src/engine/writer.ts";
 import * as limits from "../../src/limits.ts";
 import { createMemoryStore } from "../../src/store/memory/store.ts";
 import { completed } from "../store/fixtures.ts";
