@@ -108,39 +108,34 @@ test("a commit that the store has behind a failed one is discarded with it, and 
 });
 
 test("a constraint error costs nobody in the commit behind it anything", async () => {
-  const outcomes: (CommitOutcome | undefined)[] = [{ kind: "constraint", message: "once" }];
-  let hold: Promise<void> | undefined;
-  const store = createMemoryStore({
-    async beforeCommit() {
-      await hold;
-      return outcomes.shift();
-    },
-  });
-  const given: number[] = [];
-  const commit: Store["commit"] = (batch) => {
-    given.push(batch.commitNo);
-    return store.commit(batch);
-  };
-  const rig = new EngineRig({ store: { ...store, commit }, queuedEventsMin: 1 });
-  let release = (): void => {};
-  hold = new Promise((resolve) => {
-    release = resolve;
-  });
+  const store = new HeldStore();
+  const rig = new EngineRig({ store: store.store, queuedEventsMin: 1 });
+  store.holding = true;
+  store.outcome = { kind: "constraint", message: "once" };
   const starts = [rig.start({ runId: "a" })];
   await rig.settle();
   starts.push(rig.start({ runId: "b" }), rig.start({ runId: "a" }));
   await rig.settle();
-  expect(given, "the second is with the store while the first is under way").toEqual([1, 2]);
-  release();
+  expect(store.given, "the second is with the store while the first is under way").toEqual([1, 2]);
+  store.release();
+  await rig.settle();
+  store.outcome = undefined;
+  store.holding = false;
+  store.release();
   expect(await Promise.all(starts)).toMatchObject([{ kind: "started" }, { kind: "started" }, { reason: "RUN_EXISTS" }]);
   expect(rig.fatal).toEqual([]);
 });
 
-test("the outcome of a discarded commit is not that of the one that took its number", async () => {
+/** A store that says of each commit what the test tells it, when it tells it. */
+function told() {
   const file = createMemoryStore();
   const waiting: { batch: Batch; end: (outcome: CommitOutcome) => void }[] = [];
   const commit: Store["commit"] = (batch) => new Promise((end) => waiting.push({ batch, end }));
-  const rig = new EngineRig({ store: { ...file, commit }, queuedEventsMin: 1 });
+  return { file, waiting, rig: new EngineRig({ store: { ...file, commit }, queuedEventsMin: 1 }) };
+}
+
+test("the outcome of a discarded commit is not that of the one that took its number", async () => {
+  const { file, waiting, rig } = told();
   const answers: string[] = [];
   const start = (runId: string) => rig.start({ runId }).then(({ kind }) => answers.push(`${runId} ${kind}`));
   const starts = [start("a")];
@@ -201,16 +196,12 @@ const untrusted: [CommitOutcome, string][] = [
   [{ kind: "fatal", message: "fsync failed" }, "fsync failed"],
 ];
 test.each(untrusted)("a store that says %j of a commit behind a failed one is the end", async (outcome, message) => {
-  const kept = createMemoryStore();
-  const outcomes: CommitOutcome[] = [full, outcome];
-  const waiting: ((outcome: CommitOutcome) => void)[] = [];
-  const commit: Store["commit"] = () => new Promise((resolve) => waiting.push(resolve));
-  const rig = new EngineRig({ store: { ...kept, commit }, queuedEventsMin: 1 });
+  const { waiting, rig } = told();
   const first = rig.start({ runId: "a" });
   await rig.settle();
   const second = rig.start({ runId: "b" });
   await rig.settle();
-  for (const outcome of outcomes) waiting.shift()?.(outcome);
+  for (const said of [full, outcome]) waiting.shift()!.end(said);
   await expect(first).rejects.toMatchObject({ reason: "DISK_FULL" });
   await expect(second).rejects.toMatchObject({ reason: "DISK_FULL" });
   await rig.settle();

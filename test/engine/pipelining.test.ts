@@ -1,7 +1,6 @@
 import { setImmediate as immediate } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { silentLog } from "../../src/engine/telemetry.ts";
-import type { Store } from "../../src/store/store.ts";
 import { EngineRig, startRequest } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
 import { HeldStore } from "../support/held-store.ts";
@@ -26,8 +25,7 @@ afterEach(() => {
 });
 const log = { ...silentLog, error: (_fields: object, message: string) => void errors.push(message) };
 
-type Sizes = Partial<typeof tiny & { queuedEventsMin: number }>;
-function held(sizes: Sizes = tiny) {
+function held(sizes: ConstructorParameters<typeof EngineRig>[0] = tiny) {
   const store = new HeldStore();
   return { store, rig: new EngineRig({ store: store.store, log, ...sizes }) };
 }
@@ -64,52 +62,41 @@ test("what came during a commit goes into the next one together", async () => {
   expect(rig.store.readMeta().commitNo).toBe(2);
 });
 
-/** The numbers of the commits that the store was given, the one that it holds open among them. */
-function given(sizes: Sizes = tiny) {
-  const held = new HeldStore();
-  const commitNos: number[] = [];
-  const commit: Store["commit"] = (batch) => {
-    commitNos.push(batch.commitNo);
-    return held.store.commit(batch);
-  };
-  return { held, commitNos, rig: new EngineRig({ store: { ...held.store, commit }, log, ...sizes }) };
-}
-
 test("what has grown as large as the commit under way is given to the store behind it, and no third", async () => {
-  const { held, commitNos, rig } = given({});
-  held.holding = true;
+  const { store, rig } = held({});
+  store.holding = true;
   const answers: string[] = [];
   const start = (runId: string) => rig.start({ runId }).then((outcome) => answers.push(`${runId} ${outcome.kind}`));
   const startAll = (name: string, count: number) => Array.from({ length: count }, (_, i) => start(`${name}${i}`));
   const starts = startAll("a", 40);
   await turns();
-  expect(commitNos).toEqual([1]);
+  expect(store.given).toEqual([1]);
   starts.push(...startAll("b", 39));
   await turns();
-  expect(commitNos, "39 behind 40 go on gathering").toEqual([1]);
+  expect(store.given, "39 behind 40 go on gathering").toEqual([1]);
   starts.push(start("b39"), start("a0"));
   await turns();
-  expect(commitNos).toEqual([1, 2]);
+  expect(store.given).toEqual([1, 2]);
   starts.push(...startAll("c", 90));
   await turns();
-  expect(commitNos, "two are enough").toEqual([1, 2]);
+  expect(store.given, "two are enough").toEqual([1, 2]);
   expect(answers).toEqual([]);
   await rig.advanceMs(8);
-  held.release();
+  store.release();
   await turns();
   expect(answers).toHaveLength(40);
-  expect(commitNos, "the third takes the place of the first").toEqual([1, 2, 3]);
+  expect(store.given, "the third takes the place of the first").toEqual([1, 2, 3]);
   starts.push(start("d0"));
   await turns();
   await rig.advanceMs(8);
-  held.release();
+  store.release();
   await turns();
-  expect(commitNos, "one start is not enough").toEqual([1, 2, 3]);
+  expect(store.given, "one start is not enough").toEqual([1, 2, 3]);
   starts.push(...startAll("e", 90));
   await turns();
-  expect(commitNos, "each commit took 8 ms: the disk is not slow").toEqual([1, 2, 3, 4]);
-  held.holding = false;
-  held.release();
+  expect(store.given, "each commit took 8 ms: the disk is not slow").toEqual([1, 2, 3, 4]);
+  store.holding = false;
+  store.release();
   await Promise.all(starts);
   expect(answers.slice(40, 82)).toEqual([
     ...Array.from({ length: 40 }, (_, i) => `b${i} started`),
@@ -119,27 +106,27 @@ test("what has grown as large as the commit under way is given to the store behi
 });
 
 test("few events do not wait behind a commit of fewer, and none behind one on a slow disk", async () => {
-  const { held, commitNos, rig } = given({});
-  held.holding = true;
+  const { store, rig } = held({});
+  store.holding = true;
   const starts = [rig.start()];
   await turns();
   starts.push(...Array.from({ length: 31 }, () => rig.start()));
   await turns();
-  expect(commitNos).toEqual([1]);
-  held.release();
+  expect(store.given).toEqual([1]);
+  store.release();
   await turns();
-  expect(commitNos).toEqual([1, 2]);
+  expect(store.given).toEqual([1, 2]);
   await rig.advanceMs(50);
-  held.release();
+  store.release();
   await turns();
   starts.push(rig.start());
   await turns();
-  expect(commitNos).toEqual([1, 2, 3]);
+  expect(store.given).toEqual([1, 2, 3]);
   starts.push(...Array.from({ length: 50 }, () => rig.start()));
   await turns();
-  expect(commitNos).toEqual([1, 2, 3]);
-  held.holding = false;
-  held.release();
+  expect(store.given).toEqual([1, 2, 3]);
+  store.holding = false;
+  store.release();
   await Promise.all(starts);
 });
 

@@ -77,6 +77,10 @@ export class Disk {
     return this.#spares >= 0;
   }
 
+  #ended(batch: Batch): void {
+    this.#underWay = this.#underWay.filter((other) => other !== batch);
+  }
+
   #keep(batch: Batch): void {
     this.synced.push(batch);
     this.#onDurable(batch);
@@ -118,7 +122,7 @@ export class Disk {
         return failedSync;
       }
       const outcome = await store.commit(batch);
-      this.#underWay = this.#underWay.filter((other) => other !== batch);
+      this.#ended(batch);
       if (outcome.kind === "durable") this.#keep(batch);
       else this.#onRefused(outcome.message);
       return outcome;
@@ -147,7 +151,7 @@ export class Disk {
 
   #refused(batch: Batch, outcome: CommitOutcome): CommitOutcome {
     this.#timeline.trace(`disk ${outcome.kind}`);
-    this.#underWay = this.#underWay.filter((other) => other !== batch);
+    this.#ended(batch);
     for (const behind of this.#underWay) this.#orphans.add(behind);
     return outcome;
   }
@@ -158,7 +162,7 @@ export class Disk {
     if (outcome.kind === "durable") this.#onRefused(`commit ${batch.commitNo} was written behind one that failed`);
     else this.#fired.hit("orphan");
     this.#orphans.delete(batch);
-    this.#underWay = this.#underWay.filter((other) => other !== batch);
+    this.#ended(batch);
     return outcome;
   }
 }

@@ -4,18 +4,25 @@ import type { CommitOutcome, Store } from "../../src/store/store.ts";
 /** A memory store whose commits the test holds open and whose outcomes it chooses. */
 export class HeldStore {
   readonly store: Store;
+  /** The numbers of the commits that it was given, the one that it holds open and those behind it among them. */
+  readonly given: number[] = [];
   holding = false;
   /** What the coming commits and probes end with; undefined: durable. */
   outcome: CommitOutcome | undefined;
   private waiting: (() => void)[] = [];
 
   constructor() {
-    this.store = createMemoryStore({
+    const store = createMemoryStore({
       beforeCommit: async () => {
         if (this.holding) await new Promise<void>((resolve) => this.waiting.push(resolve));
         return this.outcome;
       },
     });
+    const commit: Store["commit"] = (batch) => {
+      this.given.push(batch.commitNo);
+      return store.commit(batch);
+    };
+    this.store = { ...store, commit };
   }
   get held(): number {
     return this.waiting.length;
