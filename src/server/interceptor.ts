@@ -7,6 +7,9 @@ import { unreadable } from "./unreadable.ts";
 // The edge of every call: what was thrown becomes an answer here and nowhere else, bugs of ours are logged, calls are
 // counted. Nothing of a request or response is logged: they hold users' data and leases.
 
+/** One for all calls that end in this turn of the event loop. */
+let turnsEnd: Promise<void> | undefined;
+
 /**
  * What a call brought about is on its way to a worker when this ends: sessions write their frames in the turn of the
  * event loop in which they come, the transport sends them at its end, and answering a call takes as long as all of that.
@@ -20,7 +23,6 @@ function framesFirst(): Promise<void> {
   );
   return turnsEnd;
 }
-let turnsEnd: Promise<void> | undefined;
 
 export function createEdge(log: Log, metrics: Metrics): Interceptor {
   return (next) => async (request) => {

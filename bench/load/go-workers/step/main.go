@@ -1,7 +1,6 @@
 // A raw client of the stream: no workflow code, just leases and ops, as fast as answers come, for as little of the
-// processor as it can (wire.go). Each run gets its steps
-// one after the other and then ends. Prints, some times a second, a JSON line with the steps and runs it has finished
-// and the latencies since the last line on its input.
+// processor as it can (wire.go). Each run gets its steps one after the other and then ends. Prints, some times a second,
+// a JSON line with the steps and runs it has finished and the latencies since the last line on its input.
 // step URL CAPACITY STEPS_PER_RUN
 package main
 
@@ -45,10 +44,12 @@ type worker struct {
 	stream      grpc.ClientStream
 	stepsPerRun int
 	// The changes of a run in their order, its end the last one, as fields of an op.
-	changes  [][]byte
-	runs     map[string]*liveRun
+	changes [][]byte
+	runs    map[string]*liveRun
+	// The ops of the frame that is filled, and those that are full.
 	ops      []byte
 	opsCount int
+	requests [][]byte
 	accepted []*pb.Lease
 	beatAt   time.Time
 	beatSeq  int64
@@ -215,31 +216,33 @@ func (w *worker) results(results []byte) {
 	}
 }
 
-// next sends the run's next step, or its end behind the last one.
+// next adds the run's next step to what is sent, or its end behind the last one.
 func (w *worker) next(run *liveRun, now time.Time) {
 	run.steps++
 	run.sentAt = now
 	w.ops = appendOp(w.ops, uint64(run.steps), run.field, w.changes[run.steps-1])
 	if w.opsCount++; w.opsCount == frameOpsMax {
-		w.sendOps()
+		w.endFrame()
 	}
 }
 
-func (w *worker) sendOps() {
-	if w.opsCount == 0 {
-		return
+func (w *worker) endFrame() {
+	if w.opsCount > 0 {
+		w.requests = append(w.requests, opsRequest(w.ops))
 	}
-	// Behind the leases that they are of.
-	if len(w.accepted) > 0 {
-		w.push(&pb.WorkerFrame{Frame: &pb.WorkerFrame_Accept{Accept: &pb.Accept{Leases: w.accepted}}})
-		w.accepted = nil
-	}
-	w.send(opsRequest(w.ops))
 	w.ops, w.opsCount = w.ops[:0], 0
 }
 
 func (w *worker) flush() {
-	w.sendOps()
+	if len(w.accepted) > 0 {
+		w.push(&pb.WorkerFrame{Frame: &pb.WorkerFrame_Accept{Accept: &pb.Accept{Leases: w.accepted}}})
+		w.accepted = nil
+	}
+	w.endFrame()
+	for _, request := range w.requests {
+		w.send(request)
+	}
+	w.requests = w.requests[:0]
 	if time.Now().Before(w.beatAt) {
 		return
 	}
@@ -253,11 +256,7 @@ func (w *worker) flush() {
 }
 
 func (w *worker) push(frame *pb.WorkerFrame) {
-	bytes, err := proto.Marshal(&pb.SessionRequest{Frame: frame})
-	if err != nil {
-		log.Fatal(err)
-	}
-	w.send(bytes)
+	w.send(encode(&pb.SessionRequest{Frame: frame}))
 }
 
 func (w *worker) send(bytes []byte) {

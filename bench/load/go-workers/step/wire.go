@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -51,12 +52,16 @@ func (codec) Unmarshal(data mem.BufferSlice, message any) error {
 	return nil
 }
 
-func fieldOf(message proto.Message, number protowire.Number) []byte {
+func encode(message proto.Message) []byte {
 	bytes, err := proto.Marshal(message)
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), bytes)
+	return bytes
+}
+
+func fieldOf(message proto.Message, number protowire.Number) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), encode(message))
 }
 
 // appendOp adds an op to those of a frame. Lease and change are fields already.
