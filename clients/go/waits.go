@@ -172,7 +172,7 @@ func (w *waits) awaits() []*pb.Await {
 		}
 		if waiting.kind == signalWait && !names[waiting.name] {
 			names[waiting.name] = true
-			awaits = append(awaits, &pb.Await{What: &pb.Await_Signal{Signal: waiting.name}})
+			awaits = append(awaits, &pb.Await{What: &pb.Await_Signal{Signal: waiting.name}, StepKey: waiting.key})
 		}
 	}
 	return awaits

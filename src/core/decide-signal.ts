@@ -17,8 +17,10 @@ import { payloadBytes } from "./payload.ts";
 import type { RunState } from "./state.ts";
 
 // Signals as their senders and the seed's workers see them. A worker of ours consumes a signal under a step key (see
-// decide-wait.ts); one of the seed's takes the oldest and says nothing of a step: it is reserved for the lease, and the
-// next result that the lease commits consumes it. So a crash in between gives it back.
+// decide-wait.ts), or has said at its suspend under which one it waits: then the commit that records the signal consumes
+// it too, and the next holder of the lease finds it in its journal instead of asking for it. A worker of the seed's takes
+// the oldest and says nothing of a step: it is reserved for the lease, and the next result that the lease commits
+// consumes it. So a crash in between gives it back.
 
 export function decideSignal(state: RunState, command: SignalRun, context: DecideContext): Accepted | Refusal {
   const known = command.requestId === "" ? undefined : state.signalRequests.get(command.requestId);
@@ -35,7 +37,20 @@ export function decideSignal(state: RunState, command: SignalRun, context: Decid
     { name: command.name, ...(command.requestId === "" ? {} : { requestId: command.requestId }) },
     { payload: command.payload },
   );
-  return accept([event], [{ kind: "signal", index: 0, signalSeq: event.seq }]);
+  const notes = [{ kind: "signal", index: 0, signalSeq: event.seq }] as const;
+  const stepKey = waitFor(state, command.name);
+  if (stepKey === undefined) return accept([event], notes);
+  const detail = { signalSeq: event.seq, name: command.name };
+  return accept([event, newEvent("SignalConsumed", event.seq + 1, context.nowMs, detail, { stepKey })], notes);
+}
+
+/** The step key under which a suspended run waits for a signal of this name; undefined when it did not say one. */
+function waitFor(state: RunState, name: string): string | undefined {
+  if (state.status !== "WAITING") return undefined;
+  for (const awaited of state.awaits) {
+    if (awaited.kind === "signal" && awaited.name === name && awaited.stepKey !== undefined) return awaited.stepKey;
+  }
+  return undefined;
 }
 
 /** Refused NO_SIGNAL when none is open. The note names the signal. */

@@ -199,7 +199,7 @@ function unknownAwait(state: RunState, awaited: Await): string | undefined {
       return known ? undefined : `no timer has the step key "${awaited.stepKey}"`;
     }
     case "signal":
-      return awaited.name === "" ? "a signal must have a name" : undefined;
+      return awaited.name === "" ? "a signal must have a name" : unknownWait(state, awaited);
     case "retry":
       return state.steps.get(awaited.stepKey)?.status === "retrying"
         ? undefined
@@ -209,4 +209,12 @@ function unknownAwait(state: RunState, awaited: Await): string | undefined {
     default:
       return unreachable(awaited);
   }
+}
+
+/** A wait that has its result is known: whoever awaits it is told that it is there. */
+function unknownWait(state: RunState, { name, stepKey }: Await & { kind: "signal" }): string | undefined {
+  const step = stepKey === undefined ? undefined : state.steps.get(stepKey);
+  if (step === undefined) return undefined;
+  const known = step.kind === "signal" && step.signalName === name && step.status !== "cancelled";
+  return known ? undefined : `"${stepKey}" is no wait for the signal "${name}"`;
 }

@@ -63,7 +63,8 @@ export type PauseReason = (typeof pauseReasons)[number];
 /** One thing that wakes a suspended run. */
 export type Await =
   | { readonly kind: "timer"; readonly stepKey: string }
-  | { readonly kind: "signal"; readonly name: string }
+  /** With a step key: the wait whose result the signal becomes in the commit that records it. */
+  | { readonly kind: "signal"; readonly name: string; readonly stepKey?: string }
   | { readonly kind: "retry"; readonly stepKey: string }
   /** The next signal of any name or the next timer that fires, counted from the grant. */
   | { readonly kind: "any" };

@@ -87,7 +87,7 @@ export function awaitedIsThere(state: RunState, nowMs: number): boolean {
       case "timer":
         return !state.timers.has(awaited.stepKey);
       case "signal":
-        return state.signals.some((signal) => signal.name === awaited.name);
+        return state.signals.some((signal) => signal.name === awaited.name) || hasResult(state, awaited.stepKey);
       case "retry": {
         const step = state.steps.get(awaited.stepKey);
         return step === undefined || step.status !== "retrying" || step.retryAtMs <= nowMs;
@@ -100,9 +100,15 @@ export function awaitedIsThere(state: RunState, nowMs: number): boolean {
   });
 }
 
+function hasResult(state: RunState, stepKey: string | undefined): boolean {
+  return stepKey !== undefined && state.steps.get(stepKey)?.status === "completed";
+}
+
 function awaitsTimer(state: RunState, stepKey: string): boolean {
   return state.awaits.some(
-    (awaited) => awaited.kind === "any" || (awaited.kind === "timer" && awaited.stepKey === stepKey),
+    (awaited) =>
+      awaited.kind === "any" ||
+      ((awaited.kind === "timer" || awaited.kind === "signal") && awaited.stepKey === stepKey),
   );
 }
 

@@ -44,6 +44,69 @@ test("a signal wakes its waiter in the same commit and is consumed once", () => 
   run.op([consume("wait2", "go")]).thenRefuses("NO_SIGNAL");
   run.op([consume("wait", "go")]).thenRecords();
 });
+test("a wait that a suspend names has its signal in the commit that records it", () => {
+  const run = given()
+    .op([timer("w", 500, "go")])
+    .op([suspend([{ kind: "signal", name: "go", stepKey: "w" }])])
+    .thenIs("WAITING");
+  run.when(signal("other")).thenRecords("SignalReceived").thenIs("WAITING");
+  run.when(signal("go")).thenRecords("SignalReceived", "SignalConsumed").thenIs("QUEUED");
+  const [received, consumed] = run.events.slice(-2);
+  expect(consumed).toMatchObject({ stepKey: "w", epoch: 0, detail: { signalSeq: received?.seq, name: "go" } });
+  expect([run.state.signals.map(({ name }) => name), run.state.timers.size, run.state.deliveries]).toEqual([
+    ["other"],
+    0,
+    0,
+  ]);
+  run.when(signal("go")).thenRecords("SignalReceived").granted();
+  run.op([consume("w", "go")]).thenRecords();
+  run.op([consume("w2", "go")]).thenRecords("SignalConsumed");
+});
+test("of two waits for a name the first gets the signal, and one whose timer fired gets none", () => {
+  const both = suspend([
+    { kind: "signal", name: "go" },
+    { kind: "signal", name: "go", stepKey: "w" },
+    { kind: "signal", name: "go", stepKey: "w2" },
+  ]);
+  const run = given().op([both]).when(signal("go"));
+  expect(run.events.at(-1)).toMatchObject({ type: "SignalConsumed", stepKey: "w" });
+  const late = given()
+    .op([timer("w", 500, "go")])
+    .op([suspend([{ kind: "signal", name: "go", stepKey: "w" }])]);
+  late.after(500).when({ type: "DeadlineDue", kind: "timer", stepKey: "w" }).thenRecords("TimerFired").thenIs("QUEUED");
+  late.when(signal("go")).thenRecords("SignalReceived");
+  expect(late.state.signals).toHaveLength(1);
+});
+test("a signal for a paused run is kept for the wait that its suspend named", () => {
+  const run = given().op([suspend([{ kind: "signal", name: "go", stepKey: "w" }])]);
+  run.when({ type: "PauseRun", reason: "", graceMs: 0 }).thenIs("PAUSED");
+  run.when(signal("go")).thenRecords("SignalReceived").thenIs("PAUSED");
+  run.when({ type: "ResumeRun", resolution: undefined }).thenIs("QUEUED");
+  run
+    .granted()
+    .op([consume("w", "go")])
+    .thenRecords("SignalConsumed");
+});
+test("a suspend on a wait that has its result is told so, one on another step's key is invalid", () => {
+  const awaits = [{ kind: "signal", name: "go", stepKey: "w" }] as const;
+  const fired = given().op([timer("w", 0, "go")]);
+  fired.when({ type: "DeadlineDue", kind: "timer", stepKey: "w" }).thenRecords("TimerFired");
+  fired.op([suspend(awaits)]).thenRefuses("NOTICES_PENDING");
+  fired.op([suspend(awaits)], { onSession: false }).thenIs("QUEUED");
+  given()
+    .op([completeStep("w")])
+    .op([suspend(awaits)])
+    .thenRefuses("INVALID");
+  given()
+    .op([timer("w", 500, "stop")])
+    .op([suspend(awaits)])
+    .thenRefuses("INVALID");
+  given()
+    .op([timer("w", 500, "go")])
+    .op([{ type: "CancelTimer", stepKey: "w" }])
+    .op([suspend(awaits)])
+    .thenRefuses("INVALID");
+});
 test("a suspend with something pending is refused on a session, and put back into the line for unary workers", () => {
   const run = given().when(signal("go"));
   run.op([suspend([{ kind: "signal", name: "go" }])]).thenRefuses("NOTICES_PENDING");

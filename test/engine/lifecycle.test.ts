@@ -92,6 +92,27 @@ test("signals reach the holder as notices, wake a waiter, and are consumed once"
   expect(await worker.op(next.lease, [{ ...suspend, noticesSeen: 0 }])).toMatchObject({ reason: "NOTICES_PENDING" });
 });
 
+test("a wait that a suspend named has its signal in the journal of the grant that the signal brings", async () => {
+  const rig = new EngineRig();
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started();
+  await rig.settle();
+  const awaits = [{ kind: "signal", name: "go", stepKey: "w" }] as const;
+  await worker.op(worker.assignments[0]!.lease, [{ type: "SuspendRun", awaits, noticesSeen: 2 }]);
+  const ref = { namespace: "default", runId };
+  const before = rig.store.readMeta().commitNo;
+  await rig.engine.signalRun(ref, { name: "go", payload: json(1), requestId: "" });
+  await rig.settle();
+  expect(rig.store.readMeta().commitNo).toBe(before + 1);
+  const next = worker.assignments[1]!;
+  expect(next.journal).toEqual([{ stepKey: "w", kind: "signal", signalSeq: 5, name: "go", payload: json(1) }]);
+  expect(next.openSignals).toEqual([]);
+  expect(worker.notices).toEqual([]);
+  expect((await rig.engine.listSignals(ref, { limit: 10, onlyOpen: false, afterSeq: 0 })).items).toMatchObject([
+    { seq: 5, consumedBy: "w", open: false },
+  ]);
+});
+
 test("a sleeping run wakes by its timer", async () => {
   const rig = new EngineRig();
   const worker = await rig.worker().greeted();

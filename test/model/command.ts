@@ -69,6 +69,7 @@ const retryPolicy = fc.constantFrom(
 const awaited: fc.Arbitrary<Await> = fc.oneof(
   fc.record({ kind: fc.constant("timer" as const), stepKey }),
   fc.record({ kind: fc.constant("signal" as const), name: signalName }),
+  fc.record({ kind: fc.constant("signal" as const), name: signalName, stepKey }),
   fc.record({ kind: fc.constant("retry" as const), stepKey }),
 );
 export const change: fc.Arbitrary<Change> = fc.oneof(

@@ -129,6 +129,7 @@ describe("changes", () => {
           awaits: [
             { what: { case: "timer", value: "t" } },
             { what: { case: "signal", value: "s" } },
+            { what: { case: "signal", value: "s" }, stepKey: "w" },
             { what: { case: "retry", value: "r" } },
           ],
           noticesSeen: 4n,
@@ -139,6 +140,7 @@ describe("changes", () => {
         awaits: [
           { kind: "timer", stepKey: "t" },
           { kind: "signal", name: "s" },
+          { kind: "signal", name: "s", stepKey: "w" },
           { kind: "retry", stepKey: "r" },
         ],
         noticesSeen: 4,

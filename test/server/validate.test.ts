@@ -117,6 +117,21 @@ const refused: [name: string, run: () => unknown, field: string, text: RegExp][]
     "awaits[1].what",
     /is not set/,
   ],
+  [
+    "a wait's key beside a timer",
+    change({ case: "suspendRun", value: { awaits: [{ what: { case: "timer", value: "a" }, stepKey: "w" }] } }),
+    "awaits[0].step_key",
+    /a signal only/,
+  ],
+  [
+    "a wait's key that is too long",
+    change({
+      case: "suspendRun",
+      value: { awaits: [{ what: { case: "signal", value: "a" }, stepKey: "w".repeat(8_193) }] },
+    }),
+    "awaits[0].step_key",
+    /the limit is/,
+  ],
   ["no signal name", change({ case: "consumeSignal", value: { stepKey: "a" } }), "name", /is missing/],
   ["short instance id", hello({ workerInstanceId: "short" }), "worker_instance_id", /at least 8/],
   ["no workflows", hello({ workflows: [] }), "workflows", /at least 1/],

@@ -3,6 +3,7 @@ import { resultTypes } from "../../src/core/event.ts";
 import type { Batch, Store } from "../../src/store/store.ts";
 import { createRunCheck } from "../../src/store/sqlite/verify-run.ts";
 import { EndRules } from "./end-rules.ts";
+import type { Fired } from "./fired.ts";
 import { type KnownRun, newRun } from "./known-run.ts";
 import { LeaseRules } from "./lease-rules.ts";
 import { OnceRules } from "./once-rules.ts";
@@ -27,7 +28,7 @@ export class Checker {
   #commitNo = 0;
   readonly #nowMs: () => number;
   readonly leases: LeaseRules;
-  readonly wakes = new WakeRules();
+  readonly wakes: WakeRules;
   readonly requests = new Requests();
   readonly ends: EndRules;
   readonly times: TimeRules;
@@ -40,8 +41,9 @@ export class Checker {
   /** The first invariant that was broken. */
   failure: string | undefined;
 
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, fired: Fired) {
     this.#nowMs = nowMs;
+    this.wakes = new WakeRules(fired);
     this.leases = new LeaseRules(nowMs);
     this.ends = new EndRules(this.requests, this.leases);
     this.times = new TimeRules(this.requests, this.leases, nowMs);

@@ -5,6 +5,7 @@
 const kinds = {
   start: "a run is started",
   signal: "a signal is received",
+  signalToWait: "a signal is the result of a suspended run's wait in the commit that records it",
   cancel: "a cancel is accepted",
   terminate: "a terminate is accepted",
   pause: "a pause is accepted",

@@ -33,6 +33,7 @@ const changeOf: Partial<Record<EventTypeName, string>> = {
 };
 /** What the server writes when a time has come, or on somebody's word that end-rules.ts asks for. */
 const withoutHolder: ReadonlySet<EventTypeName> = new Set([
+  "SignalConsumed", // by a suspended run's wait: wake-rules.ts asks for its word
   "StepAttemptFailed", // an uncertain effect that is repeated on request
   "RunFailed",
   "RunCancelled",

@@ -67,7 +67,7 @@ class World {
     this.#plan = plan;
     this.timeline = new Timeline(keepLines);
     const { timeline, fired } = this;
-    this.checker = new Checker(() => timeline.nowMs);
+    this.checker = new Checker(() => timeline.nowMs, fired);
     const { checker } = this;
     const server = (): Server | undefined => this.#server;
     const net = new Chance(plan.seed, "net");

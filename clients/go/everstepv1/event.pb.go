@@ -408,7 +408,11 @@ type Await struct {
 	//	*Await_Signal
 	//	*Await_Retry
 	//	*Await_Any
-	What          isAwait_What `protobuf_oneof:"what"`
+	What isAwait_What `protobuf_oneof:"what"`
+	// For a signal: the step key of the wait. The signal becomes its result in the commit that records it, so the next
+	// journal has it, and the wait's timer, when it fires first, wakes the run as well. Empty: the run is woken, and its
+	// worker consumes the signal. Refused INVALID with anything else than a signal, and when the key is no wait for it.
+	StepKey       string `protobuf:"bytes,5,opt,name=step_key,json=stepKey,proto3" json:"step_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -484,6 +488,13 @@ func (x *Await) GetAny() *AnyArrival {
 		}
 	}
 	return nil
+}
+
+func (x *Await) GetStepKey() string {
+	if x != nil {
+		return x.StepKey
+	}
+	return ""
 }
 
 type isAwait_What interface {
@@ -584,12 +595,13 @@ const file_everstep_v1_event_proto_rawDesc = "" +
 	"\x06awaits\x18\x13 \x03(\v2\x12.everstep.v1.AwaitR\x06awaits\x12!\n" +
 	"\ffailed_steps\x18\x14 \x03(\tR\vfailedSteps\x125\n" +
 	"\n" +
-	"timer_kind\x18\x15 \x01(\x0e2\x16.everstep.v1.TimerKindR\ttimerKind\"\x86\x01\n" +
+	"timer_kind\x18\x15 \x01(\x0e2\x16.everstep.v1.TimerKindR\ttimerKind\"\xa1\x01\n" +
 	"\x05Await\x12\x16\n" +
 	"\x05timer\x18\x01 \x01(\tH\x00R\x05timer\x12\x18\n" +
 	"\x06signal\x18\x02 \x01(\tH\x00R\x06signal\x12\x16\n" +
 	"\x05retry\x18\x03 \x01(\tH\x00R\x05retry\x12+\n" +
-	"\x03any\x18\x04 \x01(\v2\x17.everstep.v1.AnyArrivalH\x00R\x03anyB\x06\n" +
+	"\x03any\x18\x04 \x01(\v2\x17.everstep.v1.AnyArrivalH\x00R\x03any\x12\x19\n" +
+	"\bstep_key\x18\x05 \x01(\tR\astepKeyB\x06\n" +
 	"\x04what\"\f\n" +
 	"\n" +
 	"AnyArrival*\xb2\x06\n" +

@@ -84,8 +84,9 @@ export function cancelledRun(): Change {
   return change({ case: "cancelledRun", value: { $typeName: "everstep.v1.RunCancellation" } });
 }
 
-export function awaiting(what: Await["what"]): Await {
-  return { $typeName: "everstep.v1.Await", what };
+/** `stepKey` is that of the wait for a signal. */
+export function awaiting(what: Await["what"], stepKey = ""): Await {
+  return { $typeName: "everstep.v1.Await", what, stepKey };
 }
 
 const frame = (of: WorkerFrame["frame"]): WorkerFrame => ({ $typeName: "everstep.v1.WorkerFrame", frame: of });

@@ -165,7 +165,7 @@ export class Waits {
       }
       if (wait.kind === "signal" && !names.has(wait.name)) {
         names.add(wait.name);
-        awaits.push(frames.awaiting({ case: "signal", value: wait.name }));
+        awaits.push(frames.awaiting({ case: "signal", value: wait.name }, wait.key));
       }
     }
     return awaits;

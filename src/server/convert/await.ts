@@ -8,12 +8,17 @@ export function awaitsFrom(wire: readonly WireAwait[]): Await[] {
   return each("awaits", wire, awaitFrom);
 }
 
-function awaitFrom({ what }: WireAwait): Await {
+function awaitFrom({ what, stepKey }: WireAwait): Await {
+  if (stepKey !== "" && what.case !== "signal") throw invalid("step_key", "goes with a signal only");
   switch (what.case) {
     case "timer":
       return { kind: "timer", stepKey: checkStepKey(what.value, "timer") };
     case "signal":
-      return { kind: "signal", name: checkName("signal", what.value) };
+      return {
+        kind: "signal",
+        name: checkName("signal", what.value),
+        ...(stepKey === "" ? {} : { stepKey: checkStepKey(stepKey) }),
+      };
     case "retry":
       return { kind: "retry", stepKey: checkStepKey(what.value, "retry") };
     case "any":
@@ -24,7 +29,8 @@ function awaitFrom({ what }: WireAwait): Await {
 }
 
 export function awaitTo(awaited: Await): WireAwait {
-  return { $typeName: "everstep.v1.Await", what: whatOf(awaited) };
+  const stepKey = awaited.kind === "signal" ? (awaited.stepKey ?? "") : "";
+  return { $typeName: "everstep.v1.Await", what: whatOf(awaited), stepKey };
 }
 
 function whatOf(awaited: Await): WireAwait["what"] {

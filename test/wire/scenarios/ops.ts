@@ -400,18 +400,19 @@ export const ops: readonly ScriptedScenario[] = [
   },
   {
     name: "signal-suspends",
-    proves: "gives the lease back to wait for a signal; with a timeout it sets the timer first and awaits both",
+    proves:
+      "gives the lease back to wait for a signal and names the wait; with a timeout it sets the timer first and awaits both",
     server: "scripted",
     actions: [
       ...welcomed(),
       assign([{ op: "signal", name: "go" }], {}, 1),
       accepted(1),
-      { op: [{ suspendRun: { awaits: [{ signal: "go" }] } }] },
+      { op: [{ suspendRun: { awaits: [{ signal: "go", stepKey: "go" }] } }] },
       heldIs(0),
       assign([{ op: "signal", name: "go", key: "wait", timeoutMs: day }], {}, 2),
       accepted(2),
       { op: [{ setTimer: { stepKey: "wait", delayMs: String(day), signalName: "go" } }], lease: 2 },
-      { op: [{ suspendRun: { awaits: [{ timer: "wait" }, { signal: "go" }] } }], lease: 2 },
+      { op: [{ suspendRun: { awaits: [{ timer: "wait" }, { signal: "go", stepKey: "wait" }] } }], lease: 2 },
       heldIs(0),
     ],
   },

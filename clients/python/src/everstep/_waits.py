@@ -174,7 +174,7 @@ class Waits:
                 awaits.append(Await(timer=wait.key))
             if isinstance(wait, _SignalWait) and wait.name not in names:
                 names.add(wait.name)
-                awaits.append(Await(signal=wait.name))
+                awaits.append(Await(signal=wait.name, step_key=wait.key))
         return awaits
 
     def drop(self) -> None:

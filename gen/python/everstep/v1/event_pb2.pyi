@@ -116,16 +116,18 @@ class Event(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., type: _Optional[_Union[EventType, str]] = ..., at_ms: _Optional[int] = ..., epoch: _Optional[int] = ..., op_id: _Optional[int] = ..., step_key: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., payload: _Optional[_Union[_payload_pb2.Payload, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., attempt: _Optional[int] = ..., due_at_ms: _Optional[int] = ..., name: _Optional[str] = ..., signal_id: _Optional[int] = ..., lease_end_reason: _Optional[_Union[_lease_pb2.LeaseEndReason, str]] = ..., pause_reason: _Optional[_Union[_run_pb2.PauseReason, str]] = ..., reason: _Optional[str] = ..., worker_id: _Optional[str] = ..., lease_ttl_ms: _Optional[int] = ..., awaits: _Optional[_Iterable[_Union[Await, _Mapping]]] = ..., failed_steps: _Optional[_Iterable[str]] = ..., timer_kind: _Optional[_Union[_timer_pb2.TimerKind, str]] = ...) -> None: ...
 
 class Await(_message.Message):
-    __slots__ = ("timer", "signal", "retry", "any")
+    __slots__ = ("timer", "signal", "retry", "any", "step_key")
     TIMER_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
     RETRY_FIELD_NUMBER: _ClassVar[int]
     ANY_FIELD_NUMBER: _ClassVar[int]
+    STEP_KEY_FIELD_NUMBER: _ClassVar[int]
     timer: str
     signal: str
     retry: str
     any: AnyArrival
-    def __init__(self, timer: _Optional[str] = ..., signal: _Optional[str] = ..., retry: _Optional[str] = ..., any: _Optional[_Union[AnyArrival, _Mapping]] = ...) -> None: ...
+    step_key: str
+    def __init__(self, timer: _Optional[str] = ..., signal: _Optional[str] = ..., retry: _Optional[str] = ..., any: _Optional[_Union[AnyArrival, _Mapping]] = ..., step_key: _Optional[str] = ...) -> None: ...
 
 class AnyArrival(_message.Message):
     __slots__ = ()
