@@ -39,7 +39,7 @@ const standard: Suite = {
     entry("raw like acquire", `raw --like acquire ${short}`, true),
     entry("acquire", `acquire ${short}`, true),
     entry("run5", `run5 ${short}`, true),
-    entry("signal", "signal --in-flight 128 --seconds 5"),
+    entry("signal", "signal --in-flight 128 --seconds 5 --warm-up 4"),
     entry("unary", `unary --seconds 2 --warm-up 1`),
     entry("slow-disk", "slow-disk --in-flight 1024"),
     entry("backlog", `backlog --runs-max 100000 ${short}`),
