@@ -26,6 +26,7 @@ export const serverPrograms = {
   everstep: "src/main.ts",
   "writer-thread": "src/store/sqlite/writer-thread.ts",
   "reader-thread": "src/store/sqlite/reader-thread.ts",
+  "checkpoint-thread": "src/store/sqlite/checkpoint-thread.ts",
 } as const;
 
 const programs = {

@@ -21,6 +21,7 @@ import { openConnection } from "../../src/store/sqlite/open.ts";
 import { createWriter } from "../../src/store/sqlite/writer.ts";
 import { Histogram } from "../histogram.ts";
 import { createBenchFolder } from "../load/folder.ts";
+import { createInlineCheckpoints } from "../load/inline-checkpoints.ts";
 import { type Parameters, type Result, resultOf, rssMiB } from "../result.ts";
 
 // The small things, each by itself and for 128 ops: reading a frame of ops, deciding them, writing their events (one
@@ -47,6 +48,7 @@ export async function micro(parameters: Parameters): Promise<Result[]> {
   const database = openConnection(join(folder.path, "micro.db"), "writer");
   migrate(database);
   const writer = createWriter(database);
+  const copyGrownLog = createInlineCheckpoints(database);
   const request = toBinary(SessionRequestSchema, opsFrame());
   const opReader = createOpReader({
     leases: createKnownLeases(limits.knownLeasesMax),
@@ -74,7 +76,7 @@ export async function micro(parameters: Parameters): Promise<Result[]> {
         encodeBatch({ commitNo, newestAtMs: context.nowMs, events, runs: [], deadlines: [] }),
       );
       if (outcome.kind !== "durable") throw new Error(outcome.message);
-      writer.checkpoint();
+      copyGrownLog();
     })
     .add("encode a frame of results", () => {
       for (const response of leanResponses(results)) toBinary(leanSession.output, response);

@@ -11,8 +11,8 @@ import { type Row, Tally } from "./row.ts";
 // cover: the file that is read afterwards has it all the same, from memory that no power cut has cleared.
 
 const script = ["--lanes", "1", "--ops", "200", "--seed", "7"];
-/** Large results: the log is copied into the database (a checkpoint) before the script ends. Faults fall into that. */
-const copyingScript = ["--lanes", "1", "--ops", "72", "--seed", "7", "--payload-bytes", "700000"];
+/** Large results: the log is copied into the database (a checkpoint) well before the script ends. Faults fall into that. */
+const copyingScript = ["--lanes", "1", "--ops", "110", "--seed", "7", "--payload-bytes", "700000"];
 
 interface Point {
   readonly script: readonly string[];
@@ -68,7 +68,9 @@ async function oneFault({ script, call, number }: Point, action: DiskAction): Pr
     const trial = { proof, violations, over, serving: first !== undefined };
     const fault = faultIn(calls);
     if (fault === undefined || action === "kill" || action === "enospc") return trial;
-    const { bare } = await honestyOf(trace, rig.ledgers[0] as string, { faultNs: fault.atNs, endedNs });
+    // The log is another file, and what its own syncs say counts on when a copy of it into the database has failed.
+    const faultNs = fault.file === "d" ? endedNs : fault.atNs;
+    const { bare } = await honestyOf(trace, rig.ledgers[0] as string, { faultNs, endedNs });
     violations.push(...bare.map((what) => `acknowledged without a sync before the fault: ${what}`));
     const { ms, violations: late } = lateEnd(fault.atNs, endedNs);
     violations.push(...late);
@@ -87,10 +89,15 @@ async function asked(script: readonly string[]): Promise<{ opening: TracedCall[]
   });
 }
 
-/** These calls of the checkpoint. Counted for themselves: how many commits come before it is not always the same. */
+/**
+ * These calls of the first checkpoint, which ends with the sync of the database. Counted for themselves: it goes on
+ * beside the commits, and how many come before it, and how many checkpoints behind it, is not always the same.
+ */
 function inCheckpoint({ opening, all }: Awaited<ReturnType<typeof asked>>, call: DiskCall): Point[] {
-  const [from, to] = [count(opening, call), count(all, call)];
-  if (to === from) throw new Error("the log is not copied into the database: the script is too short");
+  let syncsToCome = count(opening, "database-sync") + 1;
+  const end = all.findIndex(({ call, file }) => call === "s" && file === "d" && --syncsToCome === 0);
+  const [from, to] = [count(opening, call), count(all.slice(0, end + 1), call)];
+  if (end === -1 || to === from) throw new Error("the log is not copied into the database: the script is too short");
   return Array.from({ length: to - from }, (_, index) => ({ script: copyingScript, call, number: from + index + 1 }));
 }
 

@@ -11,8 +11,8 @@ const run = promisify(execFile);
 export const endMsMax = process.env.VITEST === undefined ? 1_000 : 5_000; // beside other tests it is told late
 
 export interface TracedCall {
-  /** A write, a truncation, a sync, a sync that lied, or the call that was to fail. */
-  readonly call: "w" | "t" | "s" | "l" | "f";
+  /** A write, a truncation, a sync, one of the log by a thread that does not write it, one that lied, or the call that was to fail. */
+  readonly call: "w" | "t" | "s" | "r" | "l" | "f";
   /** The database, its log, or another file of SQLite's, such as a rollback journal. */
   readonly file: "d" | "l" | "o";
   /** Of the monotonic clock. */
@@ -78,16 +78,10 @@ export async function honestyOf(trace: string, ledger: string, until?: { faultNs
 
 /** How many calls of a kind there are, counted as disk-faults.c counts them. */
 export function count(calls: readonly TracedCall[], kind: DiskCall): number {
-  const letter = kind.endsWith("write") ? "w" : "s";
-  let logUnsynced = false;
+  const letters = kind.endsWith("write") ? "w" : kind === "log-resync" ? "r" : "sr";
   let found = 0;
   for (const { call, file } of calls) {
-    if (call === letter) {
-      if (kind.startsWith("database-")) found += file === "d" ? 1 : 0;
-      else if (kind === "log-resync") found += file === "l" && !logUnsynced ? 1 : 0;
-      else found += 1;
-    }
-    if (file === "l" && (call === "w" || call === "s")) logUnsynced = call === "w";
+    if (letters.includes(call) && (!kind.startsWith("database-") || file === "d")) found += 1;
   }
   return found;
 }

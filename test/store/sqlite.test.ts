@@ -113,9 +113,22 @@ describe("the file", () => {
     expect(existsSync(`${file.path}-wal`) || existsSync(`${file.path}-shm`)).toBe(false);
   });
 
+  test("copies its log into the file while it is written, and begins it afresh before it is too long", async () => {
+    const store = await file.open();
+    const commit = committer(store);
+    const before = store.fileBytes().databaseBytes;
+    const mib = 1_024 * 1_024;
+    const payload = { data: new Uint8Array(mib), encoding: "" };
+    for (let runNo = 1; runNo <= 240; runNo++) await commit({ events: [{ runNo, event: { ...created(), payload } }] });
+    const { databaseBytes, walBytes } = store.fileBytes();
+    expect(databaseBytes - before).toBeGreaterThan(100 * mib);
+    expect(walBytes).toBeLessThan(136 * mib);
+    expect(store.readEvents(240, page)).toMatchObject([{ payload: { data: { byteLength: mib } } }]);
+  });
+
   test("is synced with every commit: synchronous is FULL on every connection", async () => {
     const store = await file.open();
-    expect(await store.synchronousModes()).toEqual([2, 2, 2]);
+    expect(await store.synchronousModes()).toEqual([2, 2, 2, 2]);
   });
 
   test("takes at most 1.5 KiB for a run of five steps", async () => {

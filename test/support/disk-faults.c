@@ -7,8 +7,8 @@
  * having synced, which only a trace can tell; `lie-database` only one of the database, not of its log.
  *
  * EVERSTEP_FAULT_AT="sync 12 eio" lets one call fail, counted from the start of the process: `sync` or `write`, or only
- * those of the database `database-sync` or `database-write`, or `log-resync` (a sync of the log without a write since
- * the last one: a copy of the log into the database begins with it); its number, and `kill`, `eio`, `enospc`, `short` (half of the bytes are written, then EIO) or `stop` (the process stops
+ * those of the database `database-sync` or `database-write`, or `log-resync` (a sync of the log by a thread that
+ * does not write it: the copy of the log into the database begins with it); its number, and `kill`, `eio`, `enospc`, `short` (half of the bytes are written, then EIO) or `stop` (the process stops
  * before the call and makes it when it is continued).
  *
  * EVERSTEP_TRACE names a file that gets every write, truncation and sync of the database and its log, in order, each
@@ -67,7 +67,8 @@ static char kind_of(int fd) {
   return strstr(name, "-wal") != NULL ? 'l' : 'd';
 }
 
-/* A record: 'w' write, 't' truncation, 's' sync, 'l' sync that lied, 'f' the call that was to fail; 'd' database, 'l' log,
+/* A record: 'w' write, 't' truncation, 's' sync, 'r' sync of the log by a thread that does not write it (which may have
+ * begun before a write that stands before it here: no proof for that one), 'l' sync that lied, 'f' the call that was to fail; 'd' database, 'l' log,
  * 'o' another file; nanoseconds; offset; length. */
 static void trace(char call, int fd, off64_t offset, const void *data, uint32_t length) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -106,8 +107,9 @@ static int planned(const char *call, int fd, int *count, char action[16]) {
   return 1;
 }
 
-/* Whether the log has writes that no sync has followed. */
-static int log_unsynced;
+/* Whether this thread writes the log. A sync by any other is that of a copy into the database. */
+static __thread int writes_log;
+static int is_resync(int fd) { return kind_of(fd) == 'l' && !writes_log; }
 
 static int write_fails(int fd, const void *data, size_t count, off64_t offset) {
   static int writes, database_writes;
@@ -144,14 +146,14 @@ static int sync_fails(int fd) {
     trace('f', fd, 0, NULL, 0);
   } else if (planned("sync", fd, &syncs, action)) failed = 1;
   else if (kind == 'd') failed = planned("database-sync", fd, &database_syncs, action);
-  else if (kind == 'l' && !log_unsynced) failed = planned("log-resync", fd, &log_resyncs, action);
+  else if (is_resync(fd)) failed = planned("log-resync", fd, &log_resyncs, action);
   if (failed) errno = EIO;
   return failed;
 }
 
 static ssize_t written(int fd, const void *data, off64_t offset, ssize_t result) {
   if (result <= 0 || !is_database(fd)) return result;
-  if (kind_of(fd) == 'l') log_unsynced = 1;
+  if (kind_of(fd) == 'l') writes_log = 1;
   trace('w', fd, offset, data, (uint32_t)result);
   return result;
 }
@@ -182,8 +184,7 @@ static int synced(int fd, const char *name) {
   if (sync_fails(fd)) return -1;
   int lies = asked("lie") || (asked("lie-database") && kind_of(fd) == 'd');
   int result = lies ? 0 : real(fd);
-  if (result == 0 && kind_of(fd) == 'l') log_unsynced = 0;
-  if (result == 0) trace(lies ? 'l' : 's', fd, 0, NULL, 0);
+  if (result == 0) trace(lies ? 'l' : is_resync(fd) ? 'r' : 's', fd, 0, NULL, 0);
   if (asked("slow")) {
     fired("slow");
     usleep(50000);

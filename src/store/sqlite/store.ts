@@ -2,18 +2,19 @@ import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { type CommitOutcome, CorruptRowError, type Store, UnreadableFileError } from "../store.ts";
 import { encodeBatch } from "./batch-codec.ts";
+import { createCheckpoints } from "./checkpoints.ts";
 import { putDamagedLogAside, refuseDamagedLog } from "./damaged-log.ts";
 import { createPrivateFile, realPath, syncDirectory } from "./files.ts";
 import { lockFile } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { type Durability, openConnection } from "./open.ts";
+import { outcomeOf } from "./outcome.ts";
 import { prepareDecisionReads } from "./statements.ts";
-import { startThread, type Thread, type ThreadData, type ThreadError } from "./thread.ts";
+import { startThread, type Thread, type ThreadData, type ThreadError, type ThreadName } from "./thread.ts";
 import { tellUnreadable } from "./unreadable-file.ts";
-import { outcomeOf } from "./writer.ts";
 
-// Three connections to one file: the writer's in its thread, the queries' in another, and one here for the reads that
-// decisions need at once.
+// Four connections to one file: the writer's in its thread, the queries' and the checkpointer's in theirs, and one here
+// for the reads that decisions need at once.
 
 export interface SqliteStoreOptions {
   path: string;
@@ -47,7 +48,8 @@ export async function createSqliteStore({
     if (acceptDamagedLog) putDamagedLogAside(file, warn);
     else if (durability === "full") refuseDamagedLog(file);
     prepareFile(file);
-    return await openStore({ path: file, durability }, lock.release, onFatal);
+    const copyFailed = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    return await openStore({ path: file, durability, copyFailed }, lock.release, onFatal);
   } catch (error) {
     lock.release();
     throw error;
@@ -89,12 +91,20 @@ async function openStore(
     }
     return { kind: "fatal", message: fatal };
   }
-  function start(name: "writer-thread" | "reader-thread"): Thread {
-    return startThread(name, { data, toError, onDeath: die });
+  function start(name: ThreadName): Thread {
+    return startThread(name, { data, toError, onDeath: die, onLogGrew: () => checkpoints.logGrew() });
   }
 
   const writer = start("writer-thread");
   const reader = start("reader-thread");
+  let checkpointer: Thread | undefined;
+  /** Not before there is something to copy: a thread costs 8 MiB and a third of the time to open a file. */
+  const startedCheckpointer = () => (checkpointer ??= start("checkpoint-thread"));
+  const checkpoints = createCheckpoints({
+    copy: () => startedCheckpointer().call("copy", []),
+    restart: () => writer.call("restart", []),
+    onFatal: die,
+  });
   async function open() {
     // Both answer once they have opened the file.
     await writer.call("synchronous", []);
@@ -142,7 +152,8 @@ async function openStore(
     fileBytes: () => ({ databaseBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`) }),
     async synchronousModes() {
       const here = database.pragma("synchronous", { simple: true }) as number;
-      return [here, await writer.call<number>("synchronous", []), await reader.call<number>("synchronous", [])];
+      const threads = [writer, reader, startedCheckpointer()];
+      return [here, ...(await Promise.all(threads.map((thread) => thread.call<number>("synchronous", []))))];
     },
     async close() {
       if (closed) return;
@@ -150,12 +161,14 @@ async function openStore(
       // The writer last: the last connection takes the WAL away, and a reader could not.
       database.close();
       try {
+        await checkpoints.stop();
         if (fatal === undefined) {
           await reader.call("close", []);
+          await checkpointer?.call("close", []);
           await writer.call("close", []);
         }
       } finally {
-        await Promise.all([writer.end(), reader.end()]);
+        await Promise.all([writer.end(), reader.end(), checkpointer?.end()]);
         release();
       }
     },

@@ -20,10 +20,15 @@ export interface ThreadError {
 
 export type ThreadReply = { id: number; value: unknown } | ({ id: number } & ThreadError);
 
+/** Not an answer: the writer's log should be copied into the file. */
+export const logGrewNotice = "log grew";
+
 /** What a thread is started with. */
 export interface ThreadData {
   path: string;
   durability: Durability;
+  /** One word that the threads share: not 0 when the log could not be copied into the file. */
+  copyFailed: Int32Array<SharedArrayBuffer>;
 }
 
 interface Question {
@@ -39,6 +44,8 @@ export interface Thread {
 /** What a thread holds dies with its message: a larger young generation would only be collected later. */
 const youngGenerationMiB = 8;
 
+export type ThreadName = "writer-thread" | "reader-thread" | "checkpoint-thread";
+
 /** Sources run as they are and compiled alike: the neighbour has the same extension as this file. */
 function urlOf(name: string): URL {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
@@ -46,12 +53,13 @@ function urlOf(name: string): URL {
 }
 
 export function startThread(
-  name: "writer-thread" | "reader-thread",
+  name: ThreadName,
   options: {
     data: ThreadData;
     toError: (reply: ThreadError) => Error;
-    /** The thread ended although nobody asked for it, or says itself that it cannot go on. */
+    /** The thread ended although nobody asked for it. */
     onDeath: (message: string) => void;
+    onLogGrew?: () => void;
   },
 ): Thread {
   const open = new Map<number, Question>();
@@ -68,8 +76,8 @@ export function startThread(
     resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMiB },
   });
 
-  worker.on("message", (reply: ThreadReply | { fatal: string }) => {
-    if ("fatal" in reply) return die(reply.fatal);
+  worker.on("message", (reply: ThreadReply | typeof logGrewNotice) => {
+    if (reply === logGrewNotice) return options.onLogGrew?.();
     const question = open.get(reply.id);
     open.delete(reply.id);
     asked -= 1;

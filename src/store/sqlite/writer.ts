@@ -1,10 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
-import SqliteDatabase, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import type { CommitOutcome } from "../store.ts";
 import { type BatchMessage, decodeEvents } from "./batch-codec.ts";
 import { crcOf } from "./event-codec.ts";
 import { createEventInserter } from "./event-inserter.ts";
-import { checkpointFrames, walFramesMax } from "./open.ts";
+import { ConstraintError, outcomeOf } from "./outcome.ts";
 import { runColumnCount, upsertRun } from "./run-codec.ts";
 
 // Writes batches: one transaction, one sync. Runs in the writer thread; nothing here knows of threads.
@@ -12,12 +12,7 @@ import { runColumnCount, upsertRun } from "./run-codec.ts";
 export interface Writer {
   commit(message: BatchMessage): CommitOutcome;
   probe(): CommitOutcome;
-  /** Copies the WAL into the file when it has grown. Throws when the file can no longer be trusted. */
-  checkpoint(): void;
 }
-
-/** A broken promise of ours that SQLite itself does not know as a constraint. */
-class ConstraintError extends Error {}
 
 /** What a probe has to find room for: about what a commit takes. */
 const probeBytes = 1024 * 1024;
@@ -98,38 +93,5 @@ export function createWriter(database: Database): Writer {
       }
       return transact(() => touchMeta.run());
     },
-    checkpoint() {
-      const { log, checkpointed } = walFrames(database, "NOOP");
-      if (log - checkpointed < checkpointFrames) return;
-      try {
-        walFrames(database, log >= walFramesMax ? "RESTART" : "PASSIVE");
-      } catch (error) {
-        // The frames stay in the WAL, and the next commit says that the disk is full.
-        if (outcomeOf(error).kind !== "full") throw error;
-      }
-    },
   };
-}
-
-function walFrames(database: Database, mode: "NOOP" | "PASSIVE" | "RESTART"): { log: number; checkpointed: number } {
-  const [frames] = database.pragma(`wal_checkpoint(${mode})`) as [{ log: number; checkpointed: number }];
-  return frames;
-}
-
-/** Errors behind which, once rolled back, the file is what it was: the values of the batch were at fault. */
-const refusals = ["SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"];
-
-export function outcomeOf(error: unknown): Exclude<CommitOutcome, { kind: "durable" }> {
-  const message = error instanceof Error ? error.message : String(error);
-  const code = (error as { code?: unknown } | undefined)?.code;
-  if (error instanceof SqliteDatabase.SqliteError) {
-    if (error.code === "SQLITE_FULL") return { kind: "full", message };
-    if (refusals.some((refusal) => error.code.startsWith(refusal))) return { kind: "constraint", message };
-    return { kind: "fatal", message: `${error.code}: ${message}` };
-  }
-  if (code === "ENOSPC" || code === "EDQUOT") return { kind: "full", message };
-  if (error instanceof ConstraintError || error instanceof TypeError || error instanceof RangeError) {
-    return { kind: "constraint", message };
-  }
-  return { kind: "fatal", message };
 }
