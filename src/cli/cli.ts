@@ -42,5 +42,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
 }
 
 function describe(error: ConnectError): string {
-  return error.rawMessage === "" ? error.message : error.rawMessage;
+  const message = error.rawMessage === "" ? error.message : error.rawMessage;
+  if (!message.includes("ECONNREFUSED")) return message;
+  return `${message}: no server is there; "everstep dev" starts one, --address names another`;
 }

@@ -32,7 +32,10 @@ export function payload(text: string | undefined) {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw new ExitError(exitCodes.usage, `the payload is no JSON: ${(error as Error).message}`);
+    throw new ExitError(
+      exitCodes.usage,
+      `the payload is no JSON: ${(error as Error).message}; a text is written as '"${text.slice(0, 20)}"'`,
+    );
   }
   return create(PayloadSchema, { data: { case: "json", value: text } });
 }

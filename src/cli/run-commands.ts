@@ -130,7 +130,8 @@ function addReading(parent: Command): void {
 function parseStatus(name: string): RunStatus {
   const status = RunStatus[name.toUpperCase() as keyof typeof RunStatus];
   if (typeof status === "number") return status;
-  throw new ExitError(exitCodes.usage, `${JSON.stringify(name)} is no status`);
+  const names = Object.keys(RunStatus).filter((key) => Number.isNaN(Number(key)) && key !== "UNSPECIFIED");
+  throw new ExitError(exitCodes.usage, `${JSON.stringify(name)} is no status; there are ${names.join(", ")}`);
 }
 
 function addSteering(parent: Command): void {

@@ -26,7 +26,8 @@ export function decideSignal(state: RunState, command: SignalRun, context: Decid
   const known = command.requestId === "" ? undefined : state.signalRequests.get(command.requestId);
   if (known !== undefined) return alreadyApplied([{ kind: "signal", index: 0, signalSeq: known }]);
   if (!isOpen(state)) return closed(state);
-  if (state.signals.length >= context.limits.openSignalsMax) {
+  const stepKey = waitFor(state, command.name);
+  if (stepKey === undefined && state.signals.length >= context.limits.openSignalsMax) {
     return refuse("HISTORY_LIMIT", `run has ${state.signals.length} open signals, the limit`, { field: "name" });
   }
   if (atHistoryLimit(state, context, payloadBytes(command.payload))) return historyLimit(state);
@@ -38,7 +39,6 @@ export function decideSignal(state: RunState, command: SignalRun, context: Decid
     { payload: command.payload },
   );
   const notes = [{ kind: "signal", index: 0, signalSeq: event.seq }] as const;
-  const stepKey = waitFor(state, command.name);
   if (stepKey === undefined) return accept([event], notes);
   const detail = { signalSeq: event.seq, name: command.name };
   return accept([event, newEvent("SignalConsumed", event.seq + 1, context.nowMs, detail, { stepKey })], notes);

@@ -213,8 +213,11 @@ function unknownAwait(state: RunState, awaited: Await): string | undefined {
 
 /** A wait that has its result is known: whoever awaits it is told that it is there. */
 function unknownWait(state: RunState, { name, stepKey }: Await & { kind: "signal" }): string | undefined {
-  const step = stepKey === undefined ? undefined : state.steps.get(stepKey);
-  if (step === undefined) return undefined;
-  const known = step.kind === "signal" && step.signalName === name && step.status !== "cancelled";
+  if (stepKey === undefined) return undefined;
+  const step = state.steps.get(stepKey);
+  const known =
+    step === undefined
+      ? !state.pendingStarts.has(stepKey)
+      : step.kind === "signal" && step.signalName === name && step.status !== "cancelled";
   return known ? undefined : `"${stepKey}" is no wait for the signal "${name}"`;
 }

@@ -181,7 +181,11 @@ test("exit codes: usage, not found, unavailable, denied", async () => {
     err: expect.stringContaining("priority"),
   });
   expect(await run("show", "nobody")).toMatchObject({ code: 3, out: "" });
-  expect(await everstep(["run", "list", "--address", "http://127.0.0.1:1"])).toMatchObject({ code: 4, out: "" });
+  expect(await everstep(["run", "list", "--address", "http://127.0.0.1:1"])).toMatchObject({
+    code: 4,
+    out: "",
+    err: expect.stringMatching(/ECONNREFUSED.*no server is there/),
+  });
   const locked = await ServerProcess.start({ db: join(folder, "locked.db"), args: ["--api-key", "secret-key"] });
   const list = ["run", "list", "--address", locked.url];
   expect(await everstep(list)).toMatchObject({ code: 5, out: "" });

@@ -77,6 +77,12 @@ test("of two waits for a name the first gets the signal, and one whose timer fir
   late.when(signal("go")).thenRecords("SignalReceived");
   expect(late.state.signals).toHaveLength(1);
 });
+test("a signal that a wait gets at once is not one too many", () => {
+  const run = given().op([suspend([{ kind: "signal", name: "go", stepKey: "w" }])]);
+  run.limits = { ...run.limits, openSignalsMax: 1 };
+  run.when(signal("other")).when(signal("other")).thenRefuses("HISTORY_LIMIT");
+  run.when(signal("go")).thenRecords("SignalReceived", "SignalConsumed");
+});
 test("a signal for a paused run is kept for the wait that its suspend named", () => {
   const run = given().op([suspend([{ kind: "signal", name: "go", stepKey: "w" }])]);
   run.when({ type: "PauseRun", reason: "", graceMs: 0 }).thenIs("PAUSED");
@@ -96,6 +102,10 @@ test("a suspend on a wait that has its result is told so, one on another step's 
   given()
     .op([completeStep("w")])
     .op([suspend(awaits)])
+    .thenRefuses("INVALID");
+  given()
+    .op([startStep("w")])
+    .op([suspend([{ kind: "any" }, ...awaits])])
     .thenRefuses("INVALID");
   given()
     .op([timer("w", 500, "stop")])

@@ -4,7 +4,7 @@ import { encodeBatch } from "../../src/store/sqlite/batch-codec.ts";
 import { type Checkpoints, createCheckpoints } from "../../src/store/sqlite/checkpoints.ts";
 import { copyLog, createGrowthCheck, type LogFrames } from "../../src/store/sqlite/log-copy.ts";
 import { checkpointFrames, openConnection, walFramesMax } from "../../src/store/sqlite/open.ts";
-import { startThread } from "../../src/store/sqlite/thread.ts";
+import { copyWord, createCopyState, startThread } from "../../src/store/sqlite/thread.ts";
 import { created } from "./fixtures.ts";
 import { useTemporaryFile } from "./temporary.ts";
 
@@ -127,13 +127,13 @@ describe("the growth of the log", () => {
 
 describe("the writer's thread alone", () => {
   const file = useTemporaryFile();
-  const copyFailed = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   /** Its thread, and how to let it commit an event of so many bytes. */
   async function startWriter() {
     await (await file.open()).close();
+    const copyState = createCopyState();
     const writer = startThread("writer-thread", {
-      data: { path: file.path, durability: "full", copyFailed },
+      data: { path: file.path, durability: "full", copyState },
       toError: ({ error }) => new Error(error),
       onDeath: () => {},
     });
@@ -144,16 +144,19 @@ describe("the writer's thread alone", () => {
       const events = [{ runNo: commitNo, event: { ...created(), payload } }];
       return writer.call("commit", [encodeBatch({ commitNo, newestAtMs: 1, events, runs: [], deadlines: [] })]);
     }
-    return { commit, writer };
+    return { commit, writer, copyState };
   }
 
   test("acknowledges no commit behind a copy that failed", async () => {
-    const { commit, writer } = await startWriter();
+    const { commit, writer, copyState } = await startWriter();
     expect(await commit(1)).toEqual({ kind: "durable" });
-    Atomics.store(copyFailed, 0, 1);
-    expect(await commit(1)).toMatchObject({ kind: "fatal", message: expect.stringContaining("could not be copied") });
-    Atomics.store(copyFailed, 0, 0);
+    Atomics.store(copyState, copyWord.failed, 1);
+    const refused = { kind: "fatal", message: "the log could not be copied into the file" };
+    expect(await commit(1)).toEqual(refused);
+    expect(await writer.call("probe", [])).toEqual(refused);
     await writer.end();
+    const store = await file.open();
+    expect(store.readMeta().commitNo).toBe(1);
   });
 
   test("copies the log itself when nobody else does, before it is too long", async () => {
@@ -161,6 +164,19 @@ describe("the writer's thread alone", () => {
     const mib = 1_024 * 1_024;
     for (let i = 0; i < 100; i++) expect(await commit(mib)).toEqual({ kind: "durable" });
     expect(statSync(`${file.path}-wal`).size).toBeLessThan(walFramesMax * 4_096 + 8 * mib);
+    await writer.end();
+  });
+
+  test("waits for the copy that is under way when the log is overgrown", async () => {
+    const { commit, writer, copyState } = await startWriter();
+    Atomics.store(copyState, copyWord.underWay, 1);
+    const commits = Array.from({ length: 80 }, () => commit(1_024 * 1_024));
+    // Wakes it without an end of the copy, once it waits: it has to wait on.
+    while (Atomics.notify(copyState, copyWord.underWay) === 0) await settled();
+    while (Atomics.notify(copyState, copyWord.underWay) === 0) await settled();
+    Atomics.store(copyState, copyWord.underWay, 0);
+    Atomics.notify(copyState, copyWord.underWay);
+    for (const outcome of await Promise.all(commits)) expect(outcome).toEqual({ kind: "durable" });
     await writer.end();
   });
 });

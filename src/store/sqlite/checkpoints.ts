@@ -15,7 +15,7 @@ export interface Checkpoints {
 }
 
 export function createCheckpoints(options: {
-  /** Beside the writer. Undefined when the disk is full. */
+  /** Beside the writer. Undefined when nothing could be copied, as on a full disk. */
   copy: () => Promise<LogFrames | undefined>;
   /** Between two commits of the writer. */
   restart: () => Promise<unknown>;

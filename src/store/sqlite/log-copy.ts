@@ -29,13 +29,14 @@ export function createGrowthCheck(database: Database): () => LogGrowth {
 
 /**
  * PASSIVE copies what no reader holds back, beside a connection that writes. RESTART also waits for those who write and
- * read, so that the next commit begins the log afresh. Undefined when the disk is full: the frames stay in the log, and
- * the next commit says so. Throws when the file can no longer be trusted.
+ * read, so that the next commit begins the log afresh. Undefined when nothing can be copied: another connection is doing
+ * so, or the disk is full: the frames stay in the log, and the next commit says so. Throws when the file can no longer be
+ * trusted.
  */
 export function copyLog(database: Database, mode: "PASSIVE" | "RESTART"): LogFrames | undefined {
   try {
     const [frames] = database.pragma(`wal_checkpoint(${mode})`) as [{ log: number; checkpointed: number }];
-    return { log: frames.log, copied: frames.checkpointed };
+    return frames.log === -1 ? undefined : { log: frames.log, copied: frames.checkpointed };
   } catch (error) {
     if (outcomeOf(error).kind !== "full") throw error;
     return undefined;

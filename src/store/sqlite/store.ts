@@ -10,7 +10,14 @@ import { migrate } from "./migrate.ts";
 import { type Durability, openConnection } from "./open.ts";
 import { outcomeOf } from "./outcome.ts";
 import { prepareDecisionReads } from "./statements.ts";
-import { startThread, type Thread, type ThreadData, type ThreadError, type ThreadName } from "./thread.ts";
+import {
+  createCopyState,
+  startThread,
+  type Thread,
+  type ThreadData,
+  type ThreadError,
+  type ThreadName,
+} from "./thread.ts";
 import { tellUnreadable } from "./unreadable-file.ts";
 
 // Four connections to one file: the writer's in its thread, the queries' and the checkpointer's in theirs, and one here
@@ -48,8 +55,7 @@ export async function createSqliteStore({
     if (acceptDamagedLog) putDamagedLogAside(file, warn);
     else if (durability === "full") refuseDamagedLog(file);
     prepareFile(file);
-    const copyFailed = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-    return await openStore({ path: file, durability, copyFailed }, lock.release, onFatal);
+    return await openStore({ path: file, durability, copyState: createCopyState() }, lock.release, onFatal);
   } catch (error) {
     lock.release();
     throw error;
@@ -129,6 +135,7 @@ async function openStore(
     if (fatal !== undefined) return { kind: "fatal", message: fatal };
     try {
       const outcome = await writer.call<CommitOutcome>(method, args, transfer);
+      if (fatal !== undefined) return { kind: "fatal", message: fatal };
       return outcome.kind === "fatal" ? die(outcome.message) : outcome;
     } catch (error) {
       return die(error instanceof Error ? error.message : String(error));
@@ -160,8 +167,11 @@ async function openStore(
       closed = true;
       // The writer last: the last connection takes the WAL away, and a reader could not.
       database.close();
+      const before = fatal;
       try {
         await checkpoints.stop();
+        // Nobody else is told of a copy that fails now.
+        if (fatal !== before) throw new Error(fatal);
         if (fatal === undefined) {
           await reader.call("close", []);
           await checkpointer?.call("close", []);

@@ -27,8 +27,18 @@ export const logGrewNotice = "log grew";
 export interface ThreadData {
   path: string;
   durability: Durability;
-  /** One word that the threads share: not 0 when the log could not be copied into the file. */
-  copyFailed: Int32Array<SharedArrayBuffer>;
+  copyState: CopyState;
+}
+
+/**
+ * Words that the threads which write and copy the log share: at `failed` 1 when it could not be copied, and behind a failed
+ * sync nothing that another one says is worth anything; at `underWay` 1 while it is copied beside the writer.
+ */
+export type CopyState = Int32Array<SharedArrayBuffer>;
+export const copyWord = { failed: 0, underWay: 1 } as const;
+
+export function createCopyState(): CopyState {
+  return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
 }
 
 interface Question {

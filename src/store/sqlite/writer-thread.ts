@@ -5,12 +5,12 @@ import { copyDatabase } from "./backup.ts";
 import { copyLog, createGrowthCheck } from "./log-copy.ts";
 import { openConnection } from "./open.ts";
 import { outcomeOf } from "./outcome.ts";
-import { logGrewNotice, type ThreadData, type ThreadReply, type ThreadRequest } from "./thread.ts";
+import { copyWord, logGrewNotice, type ThreadData, type ThreadReply, type ThreadRequest } from "./thread.ts";
 import { createWriter } from "./writer.ts";
 
 // Owns the only connection that commits. A slow sync holds up this thread and nobody else.
 
-const { path, durability, copyFailed } = workerData as ThreadData;
+const { path, durability, copyState } = workerData as ThreadData;
 const port = parentPort as NonNullable<typeof parentPort>;
 const database = openConnection(path, "writer", durability);
 const writer = createWriter(database);
@@ -19,12 +19,12 @@ const growthOfLog = createGrowthCheck(database);
 async function answer(method: string, args: unknown[]): Promise<unknown> {
   switch (method) {
     case "probe":
-      return writer.probe();
+      return unlessCopyFailed(() => writer.probe());
     case "backup":
       // Over this connection, because SQLite starts a backup afresh when another connection writes.
       return copyDatabase(database, args[0] as string);
     case "restart":
-      return copyLog(database, "RESTART");
+      return restartLog();
     case "synchronous":
       return database.pragma("synchronous", { simple: true });
     case "close":
@@ -42,20 +42,38 @@ async function answer(method: string, args: unknown[]): Promise<unknown> {
   }
 }
 
-/** What a sync says behind one that failed is worth nothing: no commit is acknowledged behind a copy that failed. */
-function durably(message: BatchMessage): CommitOutcome {
-  const outcome = writer.commit(message);
-  if (Atomics.load(copyFailed, 0) === 0) return outcome;
+/** Nothing is written behind a copy that failed, nor is what was written beside it acknowledged. */
+function unlessCopyFailed(write: () => CommitOutcome): CommitOutcome {
+  const failed = () => Atomics.load(copyState, copyWord.failed) !== 0;
+  const outcome = failed() ? undefined : write();
+  if (outcome !== undefined && !failed()) return outcome;
   return { kind: "fatal", message: "the log could not be copied into the file" };
 }
 
+/** Copies what is left of the log, which the next commit then begins afresh. */
+function restartLog(): void {
+  try {
+    copyLog(database, "RESTART");
+  } catch (error) {
+    Atomics.store(copyState, copyWord.failed, 1);
+    throw error;
+  }
+}
+
+/** SQLite does not wait for one that copies: it gives up at once. */
+function waitForCopy(): void {
+  while (Atomics.wait(copyState, copyWord.underWay, 1) === "ok");
+}
+
 function commit(id: number, message: BatchMessage): void {
-  port.postMessage({ id, value: durably(message) } satisfies ThreadReply);
+  port.postMessage({ id, value: unlessCopyFailed(() => writer.commit(message)) } satisfies ThreadReply);
   // Behind the answer: nobody waits for it unless the next batch is there already.
   const growth = growthOfLog();
   if (growth === "grown") port.postMessage(logGrewNotice);
+  if (growth !== "overgrown") return;
   // Nobody copies as fast as this thread writes: it waits for them and copies the rest.
-  if (growth === "overgrown") copyLog(database, "RESTART");
+  waitForCopy();
+  restartLog();
 }
 
 port.on("message", ({ id, method, args }: ThreadRequest) => {

@@ -411,7 +411,7 @@ type Await struct {
 	What isAwait_What `protobuf_oneof:"what"`
 	// For a signal: the step key of the wait. The signal becomes its result in the commit that records it, so the next
 	// journal has it, and the wait's timer, when it fires first, wakes the run as well. Empty: the run is woken, and its
-	// worker consumes the signal. Refused INVALID with anything else than a signal, and when the key is no wait for it.
+	// worker consumes the signal. Refused INVALID with anything else than a signal, and when the key is another step's.
 	StepKey       string `protobuf:"bytes,5,opt,name=step_key,json=stepKey,proto3" json:"step_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -231,7 +231,7 @@ export type Await = Message<"everstep.v1.Await"> & {
   /**
    * For a signal: the step key of the wait. The signal becomes its result in the commit that records it, so the next
    * journal has it, and the wait's timer, when it fires first, wakes the run as well. Empty: the run is woken, and its
-   * worker consumes the signal. Refused INVALID with anything else than a signal, and when the key is no wait for it.
+   * worker consumes the signal. Refused INVALID with anything else than a signal, and when the key is another step's.
    *
    * @generated from field: string step_key = 5;
    */
