@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { uuidv7 } from "uuidv7";
 import { type Run, RunSchema, RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
 import { ExplainRunResponseSchema } from "../../gen/ts/everstep/v1/run_service_pb.ts";
+import { runStatuses } from "../core/state.ts";
 import { waitRunMsMax } from "../limits.ts";
 import { connect } from "./connect.ts";
 import { parseCount, parseDuration, parseInteger, parseWait } from "./duration.ts";
@@ -130,8 +131,7 @@ function addReading(parent: Command): void {
 function parseStatus(name: string): RunStatus {
   const status = RunStatus[name.toUpperCase() as keyof typeof RunStatus];
   if (typeof status === "number") return status;
-  const names = Object.keys(RunStatus).filter((key) => Number.isNaN(Number(key)) && key !== "UNSPECIFIED");
-  throw new ExitError(exitCodes.usage, `${JSON.stringify(name)} is no status; there are ${names.join(", ")}`);
+  throw new ExitError(exitCodes.usage, `${JSON.stringify(name)} is no status; there are ${runStatuses.join(", ")}`);
 }
 
 function addSteering(parent: Command): void {

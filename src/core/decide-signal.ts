@@ -1,13 +1,5 @@
 import type { SignalRun, TakeSignal } from "./command.ts";
-import {
-  type Accepted,
-  accept,
-  alreadyApplied,
-  type DecideContext,
-  newEvent,
-  sequence,
-  serverKey,
-} from "./decision.ts";
+import { type Accepted, accept, alreadyApplied, type DecideContext, sequence, serverKey } from "./decision.ts";
 import { closed, corrupt, isOpen } from "./decide-run.ts";
 import { type ChangeContext, opColumns } from "./decide-step.ts";
 import { type Refusal, refuse } from "./errors.ts";
@@ -31,17 +23,13 @@ export function decideSignal(state: RunState, command: SignalRun, context: Decid
     return refuse("HISTORY_LIMIT", `run has ${state.signals.length} open signals, the limit`, { field: "name" });
   }
   if (atHistoryLimit(state, context, payloadBytes(command.payload))) return historyLimit(state);
-  const event = newEvent(
-    "SignalReceived",
-    state.lastSeq + 1,
-    context.nowMs,
-    { name: command.name, ...(command.requestId === "" ? {} : { requestId: command.requestId }) },
-    { payload: command.payload },
-  );
-  const notes = [{ kind: "signal", index: 0, signalSeq: event.seq }] as const;
-  if (stepKey === undefined) return accept([event], notes);
-  const detail = { signalSeq: event.seq, name: command.name };
-  return accept([event, newEvent("SignalConsumed", event.seq + 1, context.nowMs, detail, { stepKey })], notes);
+  const { name, payload } = command;
+  const next = sequence(state, context.nowMs);
+  const detail = { name, ...(command.requestId === "" ? {} : { requestId: command.requestId }) };
+  const received = next("SignalReceived", detail, { payload });
+  const events = [received];
+  if (stepKey !== undefined) events.push(next("SignalConsumed", { signalSeq: received.seq, name }, { stepKey }));
+  return accept(events, [{ kind: "signal", index: 0, signalSeq: received.seq }]);
 }
 
 /** The step key under which a suspended run waits for a signal of this name; undefined when it did not say one. */

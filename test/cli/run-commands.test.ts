@@ -174,7 +174,16 @@ test("exit codes: usage, not found, unavailable, denied", async () => {
   expect(await everstep(["run", "start"])).toMatchObject({ code: 2, out: "" });
   expect(await everstep(["nonsense"])).toMatchObject({ code: 2, out: "" });
   expect(await run("list", "-o", "xml")).toMatchObject({ code: 2, out: "" });
-  expect(await run("list", "--status", "asleep")).toMatchObject({ code: 2, out: "" });
+  expect(await run("list", "--status", "asleep")).toMatchObject({
+    code: 2,
+    out: "",
+    err: expect.stringMatching(/is no status.*QUEUED, .*TERMINATED/),
+  });
+  expect(await run("start", "w", "--input", "fine")).toMatchObject({
+    code: 2,
+    out: "",
+    err: expect.stringContaining(`a text is written as '"fine"'`),
+  });
   expect(await run("start", "w", "--delay", "soon")).toMatchObject({ code: 2, out: "" });
   expect(await run("start", "w", "--priority", "10")).toMatchObject({
     code: 2,

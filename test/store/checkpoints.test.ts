@@ -1,10 +1,14 @@
 import { statSync } from "node:fs";
+import SqliteDatabase from "better-sqlite3";
 import { describe, expect, test } from "vitest";
 import { encodeBatch } from "../../src/store/sqlite/batch-codec.ts";
 import { type Checkpoints, createCheckpoints } from "../../src/store/sqlite/checkpoints.ts";
+import { copyWord, createCopyWords } from "../../src/store/sqlite/copy-state.ts";
 import { copyLog, createGrowthCheck, type LogFrames } from "../../src/store/sqlite/log-copy.ts";
+import { migrate } from "../../src/store/sqlite/migrate.ts";
 import { checkpointFrames, openConnection, walFramesMax } from "../../src/store/sqlite/open.ts";
-import { copyWord, createCopyState, startThread } from "../../src/store/sqlite/thread.ts";
+import { startThread } from "../../src/store/sqlite/thread.ts";
+import { createWriter } from "../../src/store/sqlite/writer.ts";
 import { created } from "./fixtures.ts";
 import { useTemporaryFile } from "./temporary.ts";
 
@@ -125,15 +129,27 @@ describe("the growth of the log", () => {
   });
 });
 
+test("a commit beside which a copy fails is written and not acknowledged", () => {
+  const database = new SqliteDatabase(":memory:");
+  migrate(database);
+  const answers = [false, true];
+  const writer = createWriter(database, () => answers.shift() ?? true);
+  const events = [{ runNo: 1, event: created() }];
+  const outcome = writer.commit(encodeBatch({ commitNo: 1, newestAtMs: 1, events, runs: [], deadlines: [] }));
+  expect(outcome).toEqual({ kind: "fatal", message: "the log could not be copied into the file" });
+  expect(database.prepare("SELECT commit_no FROM meta").get()).toEqual({ commit_no: 1 });
+  database.close();
+});
+
 describe("the writer's thread alone", () => {
   const file = useTemporaryFile();
 
   /** Its thread, and how to let it commit an event of so many bytes. */
   async function startWriter() {
     await (await file.open()).close();
-    const copyState = createCopyState();
+    const copyWords = createCopyWords();
     const writer = startThread("writer-thread", {
-      data: { path: file.path, durability: "full", copyState },
+      data: { path: file.path, durability: "full", copyWords },
       toError: ({ error }) => new Error(error),
       onDeath: () => {},
     });
@@ -144,13 +160,13 @@ describe("the writer's thread alone", () => {
       const events = [{ runNo: commitNo, event: { ...created(), payload } }];
       return writer.call("commit", [encodeBatch({ commitNo, newestAtMs: 1, events, runs: [], deadlines: [] })]);
     }
-    return { commit, writer, copyState };
+    return { commit, writer, copyWords };
   }
 
   test("acknowledges no commit behind a copy that failed", async () => {
-    const { commit, writer, copyState } = await startWriter();
+    const { commit, writer, copyWords } = await startWriter();
     expect(await commit(1)).toEqual({ kind: "durable" });
-    Atomics.store(copyState, copyWord.failed, 1);
+    Atomics.store(copyWords, copyWord.failed, 1);
     const refused = { kind: "fatal", message: "the log could not be copied into the file" };
     expect(await commit(1)).toEqual(refused);
     expect(await writer.call("probe", [])).toEqual(refused);
@@ -168,14 +184,14 @@ describe("the writer's thread alone", () => {
   });
 
   test("waits for the copy that is under way when the log is overgrown", async () => {
-    const { commit, writer, copyState } = await startWriter();
-    Atomics.store(copyState, copyWord.underWay, 1);
+    const { commit, writer, copyWords } = await startWriter();
+    Atomics.store(copyWords, copyWord.underWay, 1);
     const commits = Array.from({ length: 80 }, () => commit(1_024 * 1_024));
     // Wakes it without an end of the copy, once it waits: it has to wait on.
-    while (Atomics.notify(copyState, copyWord.underWay) === 0) await settled();
-    while (Atomics.notify(copyState, copyWord.underWay) === 0) await settled();
-    Atomics.store(copyState, copyWord.underWay, 0);
-    Atomics.notify(copyState, copyWord.underWay);
+    while (Atomics.notify(copyWords, copyWord.underWay) === 0) await settled();
+    while (Atomics.notify(copyWords, copyWord.underWay) === 0) await settled();
+    Atomics.store(copyWords, copyWord.underWay, 0);
+    Atomics.notify(copyWords, copyWord.underWay);
     for (const outcome of await Promise.all(commits)) expect(outcome).toEqual({ kind: "durable" });
     await writer.end();
   });

@@ -1,12 +1,13 @@
 import { fsyncSync, openSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { besideWriter } from "./copy-state.ts";
 import { copyLog, type LogFrames } from "./log-copy.ts";
 import { openConnection } from "./open.ts";
-import { copyWord, type ThreadData, type ThreadReply, type ThreadRequest } from "./thread.ts";
+import type { ThreadData, ThreadReply, ThreadRequest } from "./thread.ts";
 
 // Copies the log into the file. A slow sync of the file holds up this thread and nobody else.
 
-const { path, durability, copyState } = workerData as ThreadData;
+const { path, durability, copyWords } = workerData as ThreadData;
 const port = parentPort as NonNullable<typeof parentPort>;
 const database = openConnection(path, "checkpointer", durability);
 /** Ends with the thread, when all connections are closed: the end of any descriptor of a file frees the process's locks on it. */
@@ -17,24 +18,15 @@ const file = openSync(path, "r+");
  * afresh would then wait for the sync of all that was copied.
  */
 function copy(): LogFrames | undefined {
-  Atomics.store(copyState, copyWord.underWay, 1);
-  try {
-    const frames = copyLog(database, "PASSIVE");
-    if (frames !== undefined) fsyncSync(file);
-    return frames;
-  } catch (error) {
-    Atomics.store(copyState, copyWord.failed, 1);
-    throw error;
-  } finally {
-    Atomics.store(copyState, copyWord.underWay, 0);
-    Atomics.notify(copyState, copyWord.underWay);
-  }
+  const frames = copyLog(database, "PASSIVE");
+  if (frames !== undefined) fsyncSync(file);
+  return frames;
 }
 
 function answer(method: string): unknown {
   switch (method) {
     case "copy":
-      return copy();
+      return besideWriter(copyWords, copy);
     case "synchronous":
       return database.pragma("synchronous", { simple: true });
     case "close":

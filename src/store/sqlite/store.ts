@@ -3,6 +3,7 @@ import type { Database } from "better-sqlite3";
 import { type CommitOutcome, CorruptRowError, type Store, UnreadableFileError } from "../store.ts";
 import { encodeBatch } from "./batch-codec.ts";
 import { createCheckpoints } from "./checkpoints.ts";
+import { createCopyWords } from "./copy-state.ts";
 import { putDamagedLogAside, refuseDamagedLog } from "./damaged-log.ts";
 import { createPrivateFile, realPath, syncDirectory } from "./files.ts";
 import { lockFile } from "./lock.ts";
@@ -10,14 +11,7 @@ import { migrate } from "./migrate.ts";
 import { type Durability, openConnection } from "./open.ts";
 import { outcomeOf } from "./outcome.ts";
 import { prepareDecisionReads } from "./statements.ts";
-import {
-  createCopyState,
-  startThread,
-  type Thread,
-  type ThreadData,
-  type ThreadError,
-  type ThreadName,
-} from "./thread.ts";
+import { startThread, type Thread, type ThreadData, type ThreadError, type ThreadName } from "./thread.ts";
 import { tellUnreadable } from "./unreadable-file.ts";
 
 // Four connections to one file: the writer's in its thread, the queries' and the checkpointer's in theirs, and one here
@@ -55,7 +49,7 @@ export async function createSqliteStore({
     if (acceptDamagedLog) putDamagedLogAside(file, warn);
     else if (durability === "full") refuseDamagedLog(file);
     prepareFile(file);
-    return await openStore({ path: file, durability, copyState: createCopyState() }, lock.release, onFatal);
+    return await openStore({ path: file, durability, copyWords: createCopyWords() }, lock.release, onFatal);
   } catch (error) {
     lock.release();
     throw error;
@@ -104,7 +98,7 @@ async function openStore(
   const writer = start("writer-thread");
   const reader = start("reader-thread");
   let checkpointer: Thread | undefined;
-  /** Not before there is something to copy: a thread costs 8 MiB and a third of the time to open a file. */
+  /** Not before there is something to copy: a thread costs memory, and time when a file is opened. */
   const startedCheckpointer = () => (checkpointer ??= start("checkpoint-thread"));
   const checkpoints = createCheckpoints({
     copy: () => startedCheckpointer().call("copy", []),

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { threadCallsMax } from "../../limits.ts";
+import type { CopyWords } from "./copy-state.ts";
 import type { Durability } from "./open.ts";
 
 // Questions to a worker thread and their answers. Whatever ends the thread ends every open question with an error.
@@ -27,18 +28,7 @@ export const logGrewNotice = "log grew";
 export interface ThreadData {
   path: string;
   durability: Durability;
-  copyState: CopyState;
-}
-
-/**
- * Words that the threads which write and copy the log share: at `failed` 1 when it could not be copied, and behind a failed
- * sync nothing that another one says is worth anything; at `underWay` 1 while it is copied beside the writer.
- */
-export type CopyState = Int32Array<SharedArrayBuffer>;
-export const copyWord = { failed: 0, underWay: 1 } as const;
-
-export function createCopyState(): CopyState {
-  return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+  copyWords: CopyWords;
 }
 
 interface Question {

@@ -1,25 +1,25 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { CommitOutcome } from "../store.ts";
 import type { BatchMessage } from "./batch-codec.ts";
 import { copyDatabase } from "./backup.ts";
+import { hasCopyFailed, tellingFailure, waitForCopy } from "./copy-state.ts";
 import { copyLog, createGrowthCheck } from "./log-copy.ts";
 import { openConnection } from "./open.ts";
 import { outcomeOf } from "./outcome.ts";
-import { copyWord, logGrewNotice, type ThreadData, type ThreadReply, type ThreadRequest } from "./thread.ts";
+import { logGrewNotice, type ThreadData, type ThreadReply, type ThreadRequest } from "./thread.ts";
 import { createWriter } from "./writer.ts";
 
 // Owns the only connection that commits. A slow sync holds up this thread and nobody else.
 
-const { path, durability, copyState } = workerData as ThreadData;
+const { path, durability, copyWords } = workerData as ThreadData;
 const port = parentPort as NonNullable<typeof parentPort>;
 const database = openConnection(path, "writer", durability);
-const writer = createWriter(database);
+const writer = createWriter(database, () => hasCopyFailed(copyWords));
 const growthOfLog = createGrowthCheck(database);
 
 async function answer(method: string, args: unknown[]): Promise<unknown> {
   switch (method) {
     case "probe":
-      return unlessCopyFailed(() => writer.probe());
+      return writer.probe();
     case "backup":
       // Over this connection, because SQLite starts a backup afresh when another connection writes.
       return copyDatabase(database, args[0] as string);
@@ -42,37 +42,19 @@ async function answer(method: string, args: unknown[]): Promise<unknown> {
   }
 }
 
-/** Nothing is written behind a copy that failed, nor is what was written beside it acknowledged. */
-function unlessCopyFailed(write: () => CommitOutcome): CommitOutcome {
-  const failed = () => Atomics.load(copyState, copyWord.failed) !== 0;
-  const outcome = failed() ? undefined : write();
-  if (outcome !== undefined && !failed()) return outcome;
-  return { kind: "fatal", message: "the log could not be copied into the file" };
-}
-
 /** Copies what is left of the log, which the next commit then begins afresh. */
 function restartLog(): void {
-  try {
-    copyLog(database, "RESTART");
-  } catch (error) {
-    Atomics.store(copyState, copyWord.failed, 1);
-    throw error;
-  }
-}
-
-/** SQLite does not wait for one that copies: it gives up at once. */
-function waitForCopy(): void {
-  while (Atomics.wait(copyState, copyWord.underWay, 1) === "ok");
+  tellingFailure(copyWords, () => copyLog(database, "RESTART"));
 }
 
 function commit(id: number, message: BatchMessage): void {
-  port.postMessage({ id, value: unlessCopyFailed(() => writer.commit(message)) } satisfies ThreadReply);
+  port.postMessage({ id, value: writer.commit(message) } satisfies ThreadReply);
   // Behind the answer: nobody waits for it unless the next batch is there already.
   const growth = growthOfLog();
   if (growth === "grown") port.postMessage(logGrewNotice);
   if (growth !== "overgrown") return;
   // Nobody copies as fast as this thread writes: it waits for them and copies the rest.
-  waitForCopy();
+  waitForCopy(copyWords);
   restartLog();
 }
 

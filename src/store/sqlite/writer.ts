@@ -17,7 +17,10 @@ export interface Writer {
 /** What a probe has to find room for: about what a commit takes. */
 const probeBytes = 1024 * 1024;
 
-export function createWriter(database: Database): Writer {
+const behindFailedCopy: CommitOutcome = { kind: "fatal", message: "the log could not be copied into the file" };
+
+/** `copyFailed`: whether a copy of the log by another connection has failed. */
+export function createWriter(database: Database, copyFailed = () => false): Writer {
   const insertEvents = createEventInserter(database);
   const putRun = database.prepare<unknown[]>(upsertRun);
   const putDeadline = database.prepare<unknown[]>(
@@ -39,10 +42,13 @@ export function createWriter(database: Database): Writer {
   let lost: CommitOutcome | undefined;
 
   function transact(write: () => void): CommitOutcome {
+    if (copyFailed()) lost ??= behindFailedCopy;
     if (lost !== undefined) return lost;
     const outcome = attempt(write);
     if (outcome.kind === "fatal") lost = outcome;
-    return outcome;
+    // Nor is what was written beside the failure acknowledged.
+    else if (copyFailed()) lost = behindFailedCopy;
+    return lost ?? outcome;
   }
 
   function attempt(write: () => void): CommitOutcome {
