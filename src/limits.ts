@@ -72,6 +72,12 @@ export const payloadBytesMax = 4 * MiB;
 /** A message on the wire; also bounds what a compressed one may become. */
 export const messageBytesMax = 8 * MiB;
 
+/** An answer below this size is not compressed: it would cost more time than it saves, also on slow lines. */
+export const compressBytesMin = 32 * KiB;
+
+/** A request must have been read whole within this time. Streams of HTTP/2 are bounded by the engine instead. */
+export const requestReadMsMax = 60_000;
+
 /** Text fields, in bytes of UTF-8. Run ids of the seed's users may be thousands of characters long. */
 export const nameBytesMax = 256;
 export const runIdBytesMax = 8_192;

@@ -1,62 +1,71 @@
 import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Log } from "../engine/telemetry.ts";
 import { connectErrorOf, toConnectError } from "./errors.ts";
+import { framesFirst } from "./frames-first.ts";
 import type { Metrics } from "./metrics.ts";
 import { unreadable } from "./unreadable.ts";
 
 // The edge of every call: what was thrown becomes an answer here and nowhere else, bugs of ours are logged, calls are
 // counted. Nothing of a request or response is logged: they hold users' data and leases.
 
-/** One for all calls that end in this turn of the event loop. */
-let turnsEnd: Promise<void> | undefined;
-
-/**
- * What a call brought about is on its way to a worker when this ends: sessions write their frames in the turn of the
- * event loop in which they come, the transport sends them at its end, and answering a call takes as long as all of that.
- */
-function framesFirst(): Promise<void> {
-  turnsEnd ??= new Promise((resolve) =>
-    setImmediate(() => {
-      turnsEnd = undefined;
-      resolve();
-    }),
-  );
-  return turnsEnd;
+export interface Edge {
+  /** For calls that Connect serves. */
+  readonly interceptor: Interceptor;
+  /**
+   * One unary call of `method`, for example "everstep.v1.RunService/GetRun", and what `encode` makes of its answer; throws
+   * only ConnectErrors.
+   */
+  unary<T, Encoded>(method: string, call: () => Promise<T>, encode: (answer: T) => Encoded): Promise<Encoded>;
 }
 
-export function createEdge(log: Log, metrics: Metrics): Interceptor {
-  return (next) => async (request) => {
-    const method = `${request.service.typeName}/${request.method.name}`;
-    const report = (thrown: unknown, id: string) =>
-      log.error({ err: thrown, method, errorId: id }, "a call failed inside the server");
-    const convert = (thrown: unknown) => {
-      const error = toConnectError(thrown, report);
-      const refusal = unreadable(error);
-      return refusal === undefined ? error : connectErrorOf(refusal);
-    };
+export function createEdge(log: Log, metrics: Metrics): Edge {
+  function convert(method: string, thrown: unknown): ConnectError {
+    const error = toConnectError(thrown, (bug, id) =>
+      log.error({ err: bug, method, errorId: id }, "a call failed inside the server"),
+    );
+    const refusal = unreadable(error);
+    return refusal === undefined ? error : connectErrorOf(refusal);
+  }
+  async function unary<T, Encoded>(method: string, call: () => Promise<T>, encode: (answer: T) => Encoded) {
     const startedAt = performance.now();
-    const unary = request.method.methodKind === "unary";
-    const ended = (code: string) =>
-      metrics.countCall(method, code, unary ? (performance.now() - startedAt) / 1_000 : undefined);
+    const ended = (code: string) => metrics.countCall(method, code, (performance.now() - startedAt) / 1_000);
+    try {
+      const answer = await call();
+      await framesFirst();
+      const encoded = encode(answer);
+      ended("ok");
+      return encoded;
+    } catch (thrown) {
+      const error = convert(method, thrown);
+      ended(codeName(error.code));
+      throw error;
+    }
+  }
+  const interceptor: Interceptor = (next) => async (request) => {
+    const method = `${request.service.typeName}/${request.method.name}`;
+    if (request.method.methodKind === "unary")
+      return unary(
+        method,
+        () => next(request),
+        (response) => response,
+      );
+    const ended = (code: string) => metrics.countCall(method, code, undefined);
     try {
       const response = await next(request);
-      if (!response.stream) {
-        await framesFirst();
-        ended("ok");
-        return response;
-      }
+      if (!response.stream) throw new Error(`${method} has one answer and is no unary call`);
       metrics.streamOpened(method);
       const done = (code: string) => {
         metrics.streamClosed(method);
         ended(code);
       };
-      return { ...response, message: watched(response.message, convert, done) };
+      return { ...response, message: watched(response.message, (thrown) => convert(method, thrown), done) };
     } catch (thrown) {
-      const error = convert(thrown);
+      const error = convert(method, thrown);
       ended(codeName(error.code));
       throw error;
     }
   };
+  return { interceptor, unary };
 }
 
 async function* watched<T>(

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { requestReadMsMax } from "../limits.ts";
 import type { Request, Response } from "./http-reply.ts";
 
 // One port for HTTP/1.1 and HTTP/2. In the clear the first bytes of a connection tell which one it is; with TLS, ALPN
@@ -29,8 +30,6 @@ export interface ListenerOptions {
 /** Connections at once: sessions (20,000) and as many callers fit. */
 const connectionsMax = 50_000;
 const headersTimeoutMsDefault = 10_000;
-/** A request must have been read whole within this time. Streams of HTTP/2 are bounded by the engine instead. */
-const requestTimeoutMs = 60_000;
 /** A connection of HTTP/2 without any call for this long is closed. */
 const idleTimeoutMsDefault = 300_000;
 const keepAliveTimeoutMs = 75_000;
@@ -81,7 +80,7 @@ export function createListener(options: ListenerOptions): Listener {
   let closing = false;
   const http1Options: http.ServerOptions = {
     headersTimeout: headersTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: requestReadMsMax,
     connectionsCheckingInterval: Math.min(5_000, headersTimeoutMs),
     keepAliveTimeout: keepAliveTimeoutMs,
     maxHeaderSize: headerBytesMax,

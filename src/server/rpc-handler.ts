@@ -1,12 +1,19 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
-import { type ConnectRouter, createConnectRouter, createContextValues, type Interceptor } from "@connectrpc/connect";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import { assertByteStreamRequest, type UniversalServerRequest } from "@connectrpc/connect/protocol";
+import {
+  assertByteStreamRequest,
+  createAsyncIterable,
+  type UniversalServerRequest,
+} from "@connectrpc/connect/protocol";
 import type { Log } from "../engine/telemetry.ts";
-import { messageBytesMax } from "../limits.ts";
+import { compressBytesMin, messageBytesMax, requestReadMsMax } from "../limits.ts";
 import { keySignalKey } from "./call.ts";
 import { gzip } from "./gzip.ts";
 import type { Request, Response } from "./http-reply.ts";
+import type { Edge } from "./interceptor.ts";
+import { createLeanCalls, type Service } from "./lean-calls.ts";
 import { withReason } from "./unreadable.ts";
 import { wholeFrames } from "./whole-frames.ts";
 
@@ -19,10 +26,6 @@ export interface RpcHandler {
   handle(path: string, request: Request, response: Response, keySignal: AbortSignal | undefined): void;
 }
 
-/** Below this size compressing costs more time than it saves, also on slow lines. */
-const compressMinBytes = 32 * 1024;
-/** A unary request must have been read whole within this time. */
-const requestTimeoutMs = 60_000;
 /** A call whose key was revoked may take this long to say so. */
 const revokedGraceMs = 500;
 
@@ -30,55 +33,83 @@ const revokedGraceMs = 500;
 const jsonOptions = { ignoreUnknownFields: true, textDecoder: new TextDecoder("utf-8", { fatal: true }) };
 
 export interface RpcRoutes {
-  readonly all: (router: ConnectRouter) => void;
+  /** Services with unary calls of ours. */
+  readonly services: readonly Service[];
+  readonly others: (router: ConnectRouter) => void;
   /** Those that are served by something else where the messages are protobuf and not JSON. */
   readonly protobuf: (router: ConnectRouter) => void;
 }
 
-export function createRpcHandler(routes: RpcRoutes, interceptors: Interceptor[], log: Log): RpcHandler {
+export function createRpcHandler(routes: RpcRoutes, edge: Edge, log: Log): RpcHandler {
   function handlersOf(route: (router: ConnectRouter) => void) {
     const router = createConnectRouter({
       grpc: true,
       grpcWeb: true,
       connect: true,
-      interceptors,
+      interceptors: [edge.interceptor],
       jsonOptions,
       readMaxBytes: messageBytesMax,
       // gzip only: brotli's default level takes seconds for a frame, and the client would choose it.
       acceptCompression: [gzip],
-      compressMinBytes,
+      compressMinBytes: compressBytesMin,
     });
     route(router);
     return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   }
-  const handlers = handlersOf(routes.all);
+  const handlers = handlersOf((router) => {
+    for (const service of routes.services) service.route(router);
+    routes.others(router);
+  });
   const protobufHandlers = handlersOf(routes.protobuf);
+  const leanCalls = createLeanCalls(routes.services, edge);
 
   return {
     serves: (path) => handlers.has(path),
     handle(path, request, response, keySignal) {
-      const isJson = request.headers["content-type"]?.toLowerCase().includes("json") === true;
-      const handler = (isJson ? undefined : protobufHandlers.get(path)) ?? handlers.get(path);
-      if (handler === undefined) throw new Error(`no RPC at ${path}`);
-      const { methodKind } = handler.method;
-      if ("stream" in request && (methodKind === "unary" || methodKind === "server_streaming"))
-        boundReading(request, request.stream);
       const values = createContextValues();
       if (keySignal !== undefined) {
         values.set(keySignalKey, keySignal);
         cutWhenRevoked(response, keySignal);
       }
-      const call: UniversalServerRequest = universalRequestFromNodeRequest(request, response, undefined, values);
-      assertByteStreamRequest(call);
-      handler(methodKind === "bidi_streaming" ? { ...call, body: wholeFrames(call.body) } : call)
-        .then(withReason)
-        .then((answer) => universalResponseToNodeResponse(answer, response))
-        .catch((error: unknown) => {
-          log.debug({ err: error, path }, "an answer could not be written");
-          response.destroy();
-        });
+      const failed = (error: unknown) => {
+        log.debug({ err: error, path }, "an answer could not be written");
+        response.destroy();
+      };
+      const otherwise = (body: Uint8Array) => connects({ path, request, response, values, failed, body });
+      if (!leanCalls.handle(path, { request, response, values, otherwise, failed }))
+        connects({ path, request, response, values, failed, body: undefined });
     },
   };
+
+  /** `body`: all that was sent, when it has been read. */
+  function connects({ path, request, response, values, failed, body }: ConnectsCall): void {
+    const isJson = request.headers["content-type"]?.toLowerCase().includes("json") === true;
+    const handler = (isJson ? undefined : protobufHandlers.get(path)) ?? handlers.get(path);
+    if (handler === undefined) throw new Error(`no RPC at ${path}`);
+    const { methodKind } = handler.method;
+    if ("stream" in request && (methodKind === "unary" || methodKind === "server_streaming"))
+      boundReading(request, request.stream);
+    const call: UniversalServerRequest = universalRequestFromNodeRequest(request, response, undefined, values);
+    assertByteStreamRequest(call);
+    handler({ ...call, body: bodyOf(call.body, methodKind, body) })
+      .then(withReason)
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .catch(failed);
+  }
+}
+
+interface ConnectsCall {
+  readonly path: string;
+  readonly request: Request;
+  readonly response: Response;
+  readonly values: ContextValues;
+  readonly failed: (error: unknown) => void;
+  readonly body: Uint8Array | undefined;
+}
+
+function bodyOf(sent: AsyncIterable<Uint8Array>, methodKind: DescMethod["methodKind"], body: Uint8Array | undefined) {
+  if (body !== undefined) return createAsyncIterable([body]);
+  return methodKind === "bidi_streaming" ? wholeFrames(sent) : sent;
 }
 
 /** Calls that listen to the signal end with a reason; this cuts those that wait for something else. */
@@ -90,7 +121,7 @@ function cutWhenRevoked(response: Response, keySignal: AbortSignal): void {
 
 /** HTTP/1.1 has the same bound in its server. */
 function boundReading(request: Request, stream: ServerHttp2Stream): void {
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestTimeoutMs);
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestReadMsMax);
   const clear = () => clearTimeout(timer);
   request.once("end", clear);
   request.once("close", clear);

@@ -11,6 +11,7 @@ import { payloadFrom } from "./convert/payload.ts";
 import { runSummaryTo, runTo, timerTo } from "./convert/run.ts";
 import { filterFrom, startFrom } from "./convert/start.ts";
 import { createRunLists } from "./run-lists.ts";
+import { framesFirst } from "./frames-first.ts";
 import { refFrom } from "./run-ref.ts";
 import { startRuns } from "./start-runs.ts";
 import {
@@ -40,6 +41,8 @@ export function createRunService(engine: Engine): RunServiceImpl {
       const [outcome] = await engine.startRuns([start]);
       if (outcome === undefined) throw new Error("the engine gave no outcome for a start");
       if (outcome.kind === "refused") throw new EngineError(outcome);
+      // The worker that the run was granted to is told of it before the answer is read from the file.
+      await framesFirst();
       const run = await engine.getRun({ namespace: start.namespace, runId: outcome.runId });
       return { run: runTo(run), alreadyStarted: outcome.already };
     },

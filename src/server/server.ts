@@ -1,5 +1,5 @@
 import type { DescFile } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter, cors } from "@connectrpc/connect";
+import { Code, ConnectError, cors } from "@connectrpc/connect";
 import type { Engine } from "../engine/api.ts";
 import { type Log, silentLog } from "../engine/telemetry.ts";
 import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
@@ -16,10 +16,11 @@ import { createRoutes } from "./http-routes.ts";
 import { createEdge } from "./interceptor.ts";
 import { createJsonApi } from "./json-api/routes.ts";
 import { createLeaseService } from "./lease-service.ts";
+import { serviceOf } from "./lean-calls.ts";
 import { createListener, type Tls } from "./listener.ts";
 import { createMetrics } from "./metrics.ts";
 import { routeReflection } from "./reflection.ts";
-import { createRpcHandler } from "./rpc-handler.ts";
+import { createRpcHandler, type RpcRoutes } from "./rpc-handler.ts";
 import { createRunService } from "./run-service.ts";
 import { takeTurns } from "./turns.ts";
 import { createWorkerService, routeLeanSession } from "./worker-service.ts";
@@ -68,8 +69,7 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
     allowedOrigins: options.allowedOrigins ?? [],
   });
   const metrics = createMetrics(engine);
-  const routes = { all: routesOf(engine), protobuf: (router: ConnectRouter) => routeLeanSession(router, engine) };
-  const rpcs = createRpcHandler(routes, [createEdge(log, metrics)], log);
+  const rpcs = createRpcHandler(routesOf(engine), createEdge(log, metrics), log);
 
   /** Why a request shows no key that lets it in; undefined when it does, or when none is asked for. */
   function unauthorized(request: Request): string | undefined {
@@ -135,21 +135,26 @@ export function createServer(engine: Engine, options: ServerOptions = {}): Evers
   };
 }
 
-function routesOf(engine: Engine): (router: ConnectRouter) => void {
+function routesOf(engine: Engine): RpcRoutes {
   const services = [RunService, LeaseService, WorkerService];
   const files: DescFile[] = [...services.map((service) => service.file), Health.file, file_google_rpc_error_details];
-  return (router) => {
-    router.service(RunService, createRunService(engine));
-    router.service(LeaseService, createLeaseService(engine));
-    router.service(WorkerService, createWorkerService(engine));
-    router.service(
-      Health,
-      createHealthService(
-        engine,
-        services.map((service) => service.typeName),
-      ),
-    );
-    routeReflection(router, files);
+  return {
+    services: [
+      serviceOf(RunService, createRunService(engine)),
+      serviceOf(LeaseService, createLeaseService(engine)),
+      serviceOf(WorkerService, createWorkerService(engine)),
+    ],
+    others(router) {
+      router.service(
+        Health,
+        createHealthService(
+          engine,
+          services.map((service) => service.typeName),
+        ),
+      );
+      routeReflection(router, files);
+    },
+    protobuf: (router) => routeLeanSession(router, engine),
   };
 }
 

@@ -1,0 +1,146 @@
+import { constants } from "node:http2";
+import { create, type DescMessage, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { ConnectError, type ConnectRouter, type ContextValues, type ServiceImpl } from "@connectrpc/connect";
+import { messageBytesMax, requestReadMsMax } from "../limits.ts";
+import type { CallContext } from "./call.ts";
+import type { Request, Response } from "./http-reply.ts";
+import type { Edge } from "./interceptor.ts";
+import { hasDeadline, headBytes, type LeanForm, leanFormOf } from "./lean-forms.ts";
+
+// Unary calls as SDKs send them: over Connect's protocol or gRPC, protobuf, not compressed. Connect's own handlers, which
+// serve every form of every protocol, take several times the processor time for each, and with it the time from a start
+// or a signal to the worker (bench/README, signal). Here the plain ones are read and answered; whatever is not plain goes
+// to Connect, with the body that was read, so that there is one place that says what is wrong with a message.
+
+export interface LeanCalls {
+  /** Takes the call when it looks plain, and gives it back by `otherwise` with what it read when it is not. */
+  handle(path: string, exchange: Exchange): boolean;
+}
+
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly values: ContextValues;
+  readonly otherwise: (body: Uint8Array) => void;
+  /** The caller has gone, or the answer could not be written. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** A service and what implements it. */
+export interface Service {
+  readonly methods: readonly Method[];
+  /** Has Connect serve it, too. */
+  route(router: ConnectRouter): void;
+}
+
+interface Method {
+  /** For example "everstep.v1.RunService/GetRun". */
+  readonly name: string;
+  readonly input: DescMessage;
+  readonly output: DescMessage;
+  readonly call: Call;
+  /** It asks for its context, to end when its caller has gone or its deadline has passed. */
+  readonly waits: boolean;
+}
+
+/** An implementation may take no more of its context than CallContext: the rest is there only behind Connect. */
+type Call = (request: Message, context: CallContext) => Promise<Fields> | Fields;
+type Fields = Record<string, unknown>;
+
+export function serviceOf<S extends DescService>(service: S, implementation: ServiceImpl<S>): Service {
+  const calls = implementation as object as Readonly<Record<string, Call>>;
+  const methods = service.methods
+    .filter(({ methodKind }) => methodKind === "unary")
+    .map(({ name, localName, input, output }) => {
+      const call = calls[localName] as Call;
+      return { name: `${service.typeName}/${name}`, input, output, call, waits: call.length > 1 };
+    });
+  return { methods, route: (router) => router.service(service, implementation) };
+}
+
+export function createLeanCalls(services: readonly Service[], edge: Edge): LeanCalls {
+  const methods = new Map(services.flatMap((service) => service.methods).map((method) => [`/${method.name}`, method]));
+
+  async function serve(method: Method, form: LeanForm, exchange: Exchange): Promise<void> {
+    const { request, response, values, otherwise } = exchange;
+    const body = await readBody(request);
+    const input = messageOf(method.input, form.messageIn(body));
+    if (input === undefined) return otherwise(body);
+    try {
+      const message = await edge.unary(
+        method.name,
+        async () => method.call(input, contextOf(response, values)),
+        (output) => toBinary(method.output, create(method.output, output)),
+      );
+      if (!response.destroyed) await form.answer(request, response, message);
+    } catch (error) {
+      if (!(error instanceof ConnectError)) throw error;
+      if (!response.destroyed) form.refuse(request, response, error);
+    }
+  }
+
+  return {
+    handle(path, exchange) {
+      const method = methods.get(path);
+      const form = leanFormOf(exchange.request);
+      if (method === undefined || form === undefined || (method.waits && hasDeadline(exchange.request))) return false;
+      serve(method, form, exchange).catch(exchange.failed);
+      return true;
+    },
+  };
+}
+
+function messageOf(schema: DescMessage, bytes: Uint8Array | undefined): Message | undefined {
+  if (bytes === undefined || bytes.length > messageBytesMax) return undefined;
+  try {
+    return fromBinary(schema, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Most calls never ask for their signal, and making one costs as much as reading the message. */
+function contextOf(response: Response, values: ContextValues): CallContext {
+  let gone: AbortController | undefined;
+  return {
+    values,
+    get signal() {
+      if (gone !== undefined) return gone.signal;
+      const controller = new AbortController();
+      gone = controller;
+      if (response.destroyed) controller.abort();
+      else response.once("close", () => controller.abort());
+      return controller.signal;
+    },
+  };
+}
+
+/** Reads until there is more than a message may have; rejects when the caller has gone. */
+function readBody(request: Request): Promise<Uint8Array> {
+  // Not the compatible request over an HTTP/2 stream: it would copy each event of it.
+  const source = "stream" in request ? request.stream : request;
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    // HTTP/1.1 has the same bound in its server.
+    const cut = () => "stream" in request && request.stream.close(constants.NGHTTP2_CANCEL);
+    const timer = setTimeout(cut, requestReadMsMax);
+    function onData(chunk: Uint8Array): void {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes <= messageBytesMax + headBytes) return;
+      // The rest stays with its sender, who is told by Connect's handler: cut off in the middle of its message, many a
+      // client would tell its user of a broken connection.
+      source.pause();
+      onEnd();
+    }
+    const onEnd = () => settle(() => resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)));
+    const onGone = () => settle(() => reject(new Error("the caller has gone before its message was read")));
+    function settle(tell: () => void): void {
+      clearTimeout(timer);
+      source.off("data", onData).off("end", onEnd).off("close", onGone).off("aborted", onGone);
+      tell();
+    }
+    source.on("data", onData).on("end", onEnd).on("close", onGone).on("aborted", onGone);
+  });
+}
