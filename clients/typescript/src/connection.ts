@@ -14,6 +14,7 @@ import {
   systemNewId,
   systemRandom,
 } from "./ports.ts";
+import { withLeanCalls } from "./lean-calls.ts";
 import { framesOf, leanRequest, leanSession } from "./session-wire/lean-session.ts";
 
 export interface ConnectionOptions {
@@ -25,8 +26,8 @@ export interface ConnectionOptions {
   readonly tlsCaFile?: string | undefined;
 }
 
-/** The server cuts larger messages; a journal chunk is 256 KiB. */
-const messageBytesMax = 4 * 1_024 * 1_024;
+/** Twice what a message of the server may have; most are cut at 256 KiB. */
+const readMaxBytes = 16 * 1_024 * 1_024;
 
 /** Frames carry megabytes a second; the 64 KiB window of HTTP/2 would make each wait for the other side. */
 const streamWindowBytes = 4 * 1_024 * 1_024;
@@ -55,10 +56,17 @@ export function openConnection(options: ConnectionOptions): Connection {
     interceptors: apiKey ? [authorize(apiKey)] : [],
     // Compression of small local messages costs more than it saves.
     acceptCompression: [],
-    readMaxBytes: messageBytesMax * 4,
+    readMaxBytes,
     binaryOptions: { readUnknownFields: false },
   });
-  return { transport, close: () => sessionManager.abort() };
+  const leanTransport = withLeanCalls({
+    transport,
+    connection: sessionManager,
+    basePath: new URL(url).pathname.replace(/\/$/, ""),
+    headers: apiKey ? { authorization: `Bearer ${apiKey}` } : {},
+    readMaxBytes,
+  });
+  return { transport: leanTransport, close: () => sessionManager.abort() };
 }
 
 function parseAddress(address: string): string {
