@@ -191,6 +191,8 @@ export interface Page<T> {
 export interface Engine {
   readonly settings: { readonly leaseTtlMs: number; readonly payloadBytesMax: number };
 
+  /** The run as it was when its start became durable; `already` when the same request had started it before. */
+  startRun(request: StartRequest): Promise<{ readonly run: RunView; readonly already: boolean }>;
   startRuns(requests: readonly StartRequest[]): Promise<StartOutcome[]>;
   signalWithStartRun(
     start: StartRequest,

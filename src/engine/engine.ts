@@ -191,6 +191,10 @@ export function createEngineOn(options: EngineOptions): Engine {
 
   return {
     settings,
+    async startRun(request) {
+      admit();
+      return runCommands.startRun(kernel, request);
+    },
     async startRuns(requests) {
       admit();
       return runCommands.startRuns(kernel, requests);

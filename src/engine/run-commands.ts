@@ -9,10 +9,11 @@ import { createState } from "../core/new-state.ts";
 import { payloadBytes } from "../core/payload.ts";
 import { emptyMap } from "../core/sparse-map.ts";
 import { finalStatuses } from "../core/state.ts";
-import type { RunRef, SignalInfo, StartOutcome, StartRequest } from "./api.ts";
+import type { RunRef, RunView, SignalInfo, StartOutcome, StartRequest } from "./api.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import { readEvent, readPayload } from "./run-events.ts";
 import { createEntry, type RunEntry } from "./run-table.ts";
+import { readView, viewOf } from "./run-view.ts";
 import type { Transaction } from "./transaction.ts";
 
 // What callers and operators ask of runs. Each is one piece of work: judged and recorded in the writer's order,
@@ -62,6 +63,26 @@ export function startRuns(kernel: Kernel, requests: readonly StartRequest[]): Pr
     bytes,
     requests.length,
   );
+}
+
+/** One start, and the run as its commit left it: what was just written need not be read. */
+export async function startRun(kernel: Kernel, request: StartRequest): Promise<{ run: RunView; already: boolean }> {
+  const id = chooseRunId(request);
+  const { outcome, batch } = await submit(
+    kernel,
+    (transaction) => ({ outcome: startOne(kernel, transaction, request, id), batch: transaction.batch }),
+    payloadBytes(request.input),
+  );
+  if (outcome.kind === "refused") throw new EngineError(outcome);
+  const { runId, runNo, already } = outcome;
+  const row = batch.runs.find((written) => written.runNo === runNo);
+  // What has ended a run has more to tell than its row.
+  const told = row !== undefined && !already && !finalStatuses.has(row.status);
+  const run = told
+    ? viewOf(kernel, row, { input: request.input })
+    : readView(kernel, { namespace: request.namespace, runId });
+  if (run === undefined) throw new Error(`run ${runId} was started and is not there`);
+  return { run, already };
 }
 
 function startOne(kernel: Kernel, transaction: Transaction, request: StartRequest, id: ChosenId): StartOutcome {

@@ -1,7 +1,6 @@
 import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Log } from "../engine/telemetry.ts";
 import { connectErrorOf, toConnectError } from "./errors.ts";
-import { framesFirst } from "./frames-first.ts";
 import type { Metrics } from "./metrics.ts";
 import { unreadable } from "./unreadable.ts";
 
@@ -16,6 +15,23 @@ export interface Edge {
    * only ConnectErrors.
    */
   unary<T, Encoded>(method: string, call: () => Promise<T>, encode: (answer: T) => Encoded): Promise<Encoded>;
+}
+
+/** One for all calls that end in this turn of the event loop. */
+let turnsEnd: Promise<void> | undefined;
+
+/**
+ * What a call brought about is on its way to a worker when this ends: sessions write their frames in the turn of the
+ * event loop in which they come, the transport sends them at its end, and answering a call takes as long as all of that.
+ */
+function framesFirst(): Promise<void> {
+  turnsEnd ??= new Promise((resolve) =>
+    setImmediate(() => {
+      turnsEnd = undefined;
+      resolve();
+    }),
+  );
+  return turnsEnd;
 }
 
 export function createEdge(log: Log, metrics: Metrics): Edge {

@@ -1,5 +1,4 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import { EngineError } from "../core/errors.ts";
 import type { Engine } from "../engine/api.ts";
 import { waitRunMsDefault, waitRunMsMax } from "../limits.ts";
 import { RunStatus } from "../../gen/ts/everstep/v1/run_pb.ts";
@@ -11,7 +10,6 @@ import { payloadFrom } from "./convert/payload.ts";
 import { runSummaryTo, runTo, timerTo } from "./convert/run.ts";
 import { filterFrom, startFrom } from "./convert/start.ts";
 import { createRunLists } from "./run-lists.ts";
-import { framesFirst } from "./frames-first.ts";
 import { refFrom } from "./run-ref.ts";
 import { startRuns } from "./start-runs.ts";
 import {
@@ -37,14 +35,8 @@ export function createRunService(engine: Engine): RunServiceImpl {
     ...createSteering(engine),
 
     async startRun(request) {
-      const start = startFrom(request, bytesMax);
-      const [outcome] = await engine.startRuns([start]);
-      if (outcome === undefined) throw new Error("the engine gave no outcome for a start");
-      if (outcome.kind === "refused") throw new EngineError(outcome);
-      // The worker that the run was granted to is told of it before the answer is read from the file.
-      await framesFirst();
-      const run = await engine.getRun({ namespace: start.namespace, runId: outcome.runId });
-      return { run: runTo(run), alreadyStarted: outcome.already };
+      const { run, already } = await engine.startRun(startFrom(request, bytesMax));
+      return { run: runTo(run), alreadyStarted: already };
     },
     startRuns: (request) => startRuns(engine, request.runs),
     async signalWithStartRun(request) {

@@ -1,4 +1,3 @@
-import { EngineError } from "../../core/errors.ts";
 import type { Change } from "../../core/command.ts";
 import type { WorkerClaim } from "../../engine/frames.ts";
 import { runIdBytesMax } from "../../limits.ts";
@@ -25,22 +24,19 @@ export async function createWorkflow(exchange: Exchange): Promise<void> {
   const { engine } = exchange;
   const body = await readBody(exchange.request);
   const runId = idOf(body);
-  const [outcome] = await engine.startRuns([
-    {
-      namespace,
-      runId,
-      workflow: nameOf(body, "workflow_type"),
-      queue,
-      runKey: "",
-      priority: 5,
-      input: undefined,
-      startDelayMs: 0,
-      runTimeoutMs: 0,
-      requestId: "",
-    },
-  ]);
-  if (outcome?.kind === "refused") throw new EngineError(outcome);
-  answer(exchange, workflowOf(engine, await engine.getRun({ namespace, runId })));
+  const { run } = await engine.startRun({
+    namespace,
+    runId,
+    workflow: nameOf(body, "workflow_type"),
+    queue,
+    runKey: "",
+    priority: 5,
+    input: undefined,
+    startDelayMs: 0,
+    runTimeoutMs: 0,
+    requestId: "",
+  });
+  answer(exchange, workflowOf(engine, run));
 }
 
 export async function getWorkflow(exchange: Exchange): Promise<void> {
