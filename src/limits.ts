@@ -12,6 +12,13 @@ export const mailboxBytesMax = 64 * MiB;
 /** Commands decided into one commit. Larger batches gain little throughput and add latency to everybody in them. */
 export const batchCommandsMax = 4_096;
 
+/** Reads done while their commit is under way: a few, because with many at once nobody waits for this thread's reading. */
+export const besidesMax = 16;
+
+/** Of a history that is read so, in events and in bytes: what is longer is read page by page behind the commit. */
+export const aheadEventsMax = 64;
+export const aheadBytesMax = 64 * KiB;
+
 /** Events in one commit: bounds the time of one transaction to some ten milliseconds. */
 export const batchEventsMax = 8_192;
 

@@ -9,11 +9,12 @@ import { type Parameters, type Result, resultOf, rssMiB, sharedNowMs } from "../
 
 // Latency at a fifth of the maximum load, by the real client and the real SDK worker. Each run is started, waits for
 // a signal, gets it and ends. First as many as the machine can carry, to learn the maximum; then a fifth of it, at a
-// steady pace that does not wait for answers.
+// pace that does not wait for answers. Starts and signals are spread at random: evenly paced, and each signal as long
+// behind its start, every signal would meet a later start when that time is a multiple of the pace, and none otherwise.
 
 const share = 0.2;
-/** Long enough for the run to be suspended. */
-const signalAfterMs = 50;
+/** Long enough for the run to be suspended; up to twice that. */
+const signalAfterMsMin = 50;
 
 type Kind = "start" | "signal" | "signalHeld";
 
@@ -50,10 +51,12 @@ export async function signal(parameters: Parameters): Promise<Result[]> {
   const perSecond = maxPerSecond * share;
   const startedAtMs = performance.now();
   let begun = 0;
+  let nextAtMs = 0;
   const open: Promise<void>[] = [];
   const counted = resumed;
   for (let elapsedMs = 0; elapsedMs < parameters.seconds * 1_000; elapsedMs = performance.now() - startedAtMs) {
-    while (begun < (perSecond * elapsedMs) / 1_000) open.push(run(begun++ % 2 === 0, signalAfterMs));
+    for (; nextAtMs <= elapsedMs; nextAtMs = (1_000 * (begun + Math.random())) / perSecond)
+      open.push(run(begun++ % 2 === 0, signalAfterMsMin * (1 + Math.random())));
     await pause(1);
   }
   await Promise.all(open);

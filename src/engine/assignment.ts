@@ -1,6 +1,6 @@
 import type { RunEvent } from "../core/event.ts";
 import { payloadBytes } from "../core/payload.ts";
-import { journalChunkBytesMax, pageSizeMax } from "../limits.ts";
+import { aheadBytesMax, aheadEventsMax, journalChunkBytesMax, pageSizeMax } from "../limits.ts";
 import { CorruptRowError } from "../store/store.ts";
 import type { Assignment, JournalEntry, LeaseHandle, SignalView } from "./frames.ts";
 import { type JournalContext, journalEntry, journalSeqs, signalView } from "./journal.ts";
@@ -11,7 +11,7 @@ import type { RunEntry } from "./run-table.ts";
 
 // An assignment is read from the history when its grant is durable, page by page. What counts of the history was
 // noted at the grant: which events make up the journal and which signals are open. A fresh run's few events are still
-// in memory, so the usual assignment reads nothing.
+// in memory, so the usual assignment reads nothing. A short history is read while its grant is being committed.
 
 /** Noted at the grant. */
 export interface GrantPlan {
@@ -19,31 +19,48 @@ export interface GrantPlan {
   readonly openSignals: ReadonlySet<number>;
   /** Signals whose payload a finished wait in the journal returns. */
   readonly consumedSignals: ReadonlySet<number>;
-  /** The whole history when memory has it: all of it was decided just now, or behind a start that it has kept. */
-  readonly fresh: readonly RunEvent[] | undefined;
+  /** The whole history when memory has it: decided just now, behind a start that it has kept, or read ahead. */
+  history: readonly RunEvent[] | undefined;
+  /** What may not be in the file yet, up to the grant. */
+  readonly undurable: readonly RunEvent[];
   readonly grantedSeq: number;
   readonly deliveries: number;
   readonly cancelRequested: boolean;
 }
 
-export function planAssignment({ state, undurable, created }: RunEntry): GrantPlan {
+export function planAssignment({ state, undurable: newest, created }: RunEntry): GrantPlan {
+  const undurable = newest.slice();
   const consumed = new Set<number>();
   for (const step of state.steps.values()) if (step.signalSeq !== 0) consumed.add(step.signalSeq);
   return {
     journal: journalSeqs(state),
     openSignals: new Set(state.signals.map((signal) => signal.seq)),
     consumedSignals: consumed,
-    fresh: freshHistory(created, undurable),
+    history: freshHistory(created, undurable),
+    undurable,
     grantedSeq: state.lastSeq,
     deliveries: state.deliveries,
     cancelRequested: state.cancel !== undefined,
   };
 }
 
-function freshHistory(created: RunEvent | undefined, undurable: readonly RunEvent[]): RunEvent[] | undefined {
+function freshHistory(created: RunEvent | undefined, undurable: readonly RunEvent[]) {
   const firstSeq = undurable[0]?.seq;
-  if (firstSeq === 1) return undurable.slice();
+  if (firstSeq === 1) return undurable;
   return firstSeq === 2 && created !== undefined ? [created, ...undurable] : undefined;
+}
+
+/** Completes the history with what the file has of it, if that is short. */
+export function readAhead({ store }: Kernel, { entry }: LiveLease, plan: GrantPlan): void {
+  const { history, undurable, grantedSeq } = plan;
+  if (history !== undefined) return;
+  const throughSeq = (undurable[0]?.seq ?? grantedSeq + 1) - 1;
+  if (throughSeq > aheadEventsMax) return;
+  unlessCorrupt(() => {
+    const page = { afterSeq: 0, limit: throughSeq, bytesMax: aheadBytesMax, throughSeq };
+    const events = store.readEvents(entry.state.runNo, page);
+    if (events.length === throughSeq) plan.history = [...events, ...undurable];
+  });
 }
 
 export function handleOf(lease: LiveLease): LeaseHandle {
@@ -100,7 +117,7 @@ function createCollector(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sign
       const signals: SignalView[] = [];
       let bytes = 0;
       for (const seq of plan.openSignals) {
-        const event = plan.fresh?.[seq - 1] ?? kernel.store.readEvents(lease.entry.state.runNo, oneAt(seq))[0];
+        const event = plan.history?.[seq - 1] ?? kernel.store.readEvents(lease.entry.state.runNo, oneAt(seq))[0];
         if (event?.type !== "SignalReceived") throw new Error(`signal ${seq} of ${lease.runId} is not in its history`);
         if (bytes + event.bytes > signalBytesMax) return { signals, throughSeq: seq - 1, bytes };
         bytes += event.bytes;
@@ -145,9 +162,9 @@ function give(kernel: Kernel, lease: LiveLease, plan: GrantPlan, sink: Assignmen
   const collector = createCollector(kernel, lease, plan, sink.signalBytesMax);
   const { state } = lease.entry;
   const options = { limit: pageSizeMax, bytesMax: journalChunkBytesMax, throughSeq: plan.grantedSeq };
-  const page = plan.fresh ?? kernel.store.readEvents(state.runNo, { afterSeq: 0, ...options });
+  const page = plan.history ?? kernel.store.readEvents(state.runNo, { afterSeq: 0, ...options });
   for (const event of page) collector.add(event);
-  let throughSeq = plan.fresh === undefined ? (page.at(-1)?.seq ?? plan.grantedSeq) : plan.grantedSeq;
+  let throughSeq = plan.history === undefined ? (page.at(-1)?.seq ?? plan.grantedSeq) : plan.grantedSeq;
   let parts = collector.takeParts();
   const first = parts.shift() as Collected;
   const open = collector.openSignals();

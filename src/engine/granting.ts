@@ -1,7 +1,7 @@
 import type { Grant } from "../core/command.ts";
 import { decide } from "../core/decide.ts";
 import type { LeaseEndReason, RunEvent } from "../core/event.ts";
-import { planAssignment } from "./assignment.ts";
+import { planAssignment, readAhead } from "./assignment.ts";
 import { noticeOf } from "./journal.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
@@ -63,6 +63,7 @@ function grant(kernel: Kernel, transaction: Transaction, entry: RunEntry, taker:
   kernel.counters.grants += 1;
   const plan = planAssignment(entry);
   entry.created = undefined;
+  transaction.beside(() => readAhead(kernel, lease, plan));
   transaction.after(() => {
     if (lease.ending || kernel.leases.get(lease.leaseId) !== lease) return;
     lease.phase = "offered";

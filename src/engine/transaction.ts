@@ -1,4 +1,5 @@
 import type { Refusal } from "../core/errors.ts";
+import { besidesMax } from "../limits.ts";
 import type { Batch } from "../store/store.ts";
 import type { Waiting } from "./mailbox.ts";
 
@@ -23,6 +24,11 @@ export interface Transaction {
   readonly batch: Batch;
   /** Called when this batch and all before it are durable, in order. */
   after(run: (() => void) | Settled): void;
+  /**
+   * Called while the store commits this batch: for reads whose time would otherwise follow it. Only the first few are;
+   * who asks must get by without.
+   */
+  beside(run: () => void): void;
   /** Throws when nothing may be written: call it before changing any state. */
   claimWrite(): void;
 }
@@ -35,10 +41,12 @@ export interface OpenBatch extends Transaction {
   bytes: number;
   readonly works: Work[];
   readonly callbacks: ((() => void) | Settled)[];
+  readonly besides: (() => void)[];
 }
 
 export function openBatch(commitNo: number, claimWrite: () => void): OpenBatch {
   const callbacks: OpenBatch["callbacks"] = [];
+  const besides: OpenBatch["besides"] = [];
   return {
     alone: false,
     bytes: 0,
@@ -46,6 +54,10 @@ export function openBatch(commitNo: number, claimWrite: () => void): OpenBatch {
     batch: { commitNo, newestAtMs: 0, events: [], runs: [], deadlines: [] },
     works: [],
     callbacks,
+    besides,
+    beside(run) {
+      if (besides.length < besidesMax) besides.push(run);
+    },
     after: (run) => callbacks.push(run),
     claimWrite,
   };

@@ -208,6 +208,7 @@ export function createWriter(options: {
       (outcome) => takeTurn(() => finish(batch, outcome)),
       (error: unknown) => stopFatally(String(error)),
     );
+    for (const run of batch.besides) run();
   }
 
   function finish(batch: OpenBatch, outcome: CommitOutcome): void {

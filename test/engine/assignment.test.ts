@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { EngineRig, type RigWorker, startRequest } from "../support/engine-rig.ts";
 import { completeStep, json } from "../support/given.ts";
+import { HeldStore } from "../support/held-store.ts";
 
 // What a worker gets with a grant, however long the history and however large what is in it.
 
@@ -100,4 +101,63 @@ test("an offer that waits unread for its whole TTL was never delivered", async (
   await rig.advanceMs(6_001);
   const { items } = await rig.engine.history({ namespace: "default", runId }, { afterSeq: 0, limit: 10 });
   expect(items[2]).toMatchObject({ type: "LeaseEnded", detail: { reason: "UNDELIVERED", uncounted: true } });
+});
+
+/** A run that was suspended behind a result and whose signal is being committed; which events are read from then on. */
+async function woken({ steps = 1, output = 7 as unknown } = {}) {
+  const held = new HeldStore();
+  const reads: string[] = [];
+  const readEvents: typeof held.store.readEvents = (runNo, page) => {
+    reads.push(`${page.afterSeq + 1} to ${page.throughSeq}`);
+    return held.store.readEvents(runNo, page);
+  };
+  const rig = new EngineRig({ store: { ...held.store, readEvents } });
+  const worker = await rig.worker().greeted();
+  const runId = await rig.started({ input: json("input") });
+  await rig.settle();
+  const { lease } = worker.assignments[0]!;
+  worker.accept(lease);
+  await worker.op(lease, [
+    ...Array.from({ length: steps }, (_, index) => completeStep(`s${index}`, output)),
+    { type: "SuspendRun", awaits: [{ kind: "signal", name: "go", stepKey: "w" }], noticesSeen: 2 },
+  ]);
+  reads.length = 0;
+  held.holding = true;
+  const told = rig.engine.signalRun({ namespace: "default", runId }, { name: "go", payload: json(7), requestId: "" });
+  await rig.settle();
+  function release(): void {
+    held.holding = false;
+    held.release();
+  }
+  return { rig, worker, reads, told, release };
+}
+const journal = [
+  { kind: "completed", stepKey: "s0" },
+  { kind: "signal", stepKey: "w", payload: json(7) },
+];
+
+test("a short history is read while its grant is being committed", async () => {
+  const { rig, worker, reads, told, release } = await woken();
+  expect(reads).toEqual(["1 to 5"]);
+  expect(worker.assignments).toHaveLength(1);
+  release();
+  await told;
+  await rig.settle();
+  expect(reads).toEqual(["1 to 5"]);
+  expect(worker.assignments[1]).toMatchObject({ input: json("input"), journal, journalContinues: false });
+});
+
+test.each([
+  ["of many events", { steps: 100, output: 1 }, 0],
+  ["of many bytes", { steps: 1, output: "x".repeat(100_000) }, 1],
+])("one %s is read behind the commit", async (_what, more, before) => {
+  const { rig, worker, reads, told, release } = await woken(more);
+  expect(reads).toHaveLength(before);
+  release();
+  await told;
+  await rig.settle();
+  expect(reads.length).toBeGreaterThan(before);
+  expect(worker.assignments[1]).toMatchObject({ input: json("input"), journalContinues: false });
+  expect(worker.assignments[1]!.journal.at(-1)).toMatchObject(journal[1]!);
+  expect(worker.assignments[1]!.journal).toHaveLength(more.steps + 1);
 });
