@@ -33,7 +33,9 @@ export function openStream(
     readonly identity?: string;
   },
 ): BenchStream {
-  const client = createClient(WorkerService, createGrpcTransport({ baseUrl: url }));
+  // As the SDKs do it: without compression.
+  const transport = createGrpcTransport({ baseUrl: url, acceptCompression: [] });
+  const client = createClient(WorkerService, transport);
   const abort = new AbortController();
   let waiting: Frame[] = [];
   let wake: (() => void) | undefined;

@@ -23,6 +23,8 @@ export interface GrantPlan {
   history: readonly RunEvent[] | undefined;
   /** What may not be in the file yet, up to the grant. */
   readonly undurable: readonly RunEvent[];
+  /** Of the whole history, roughly. */
+  readonly historyBytes: number;
   readonly grantedSeq: number;
   readonly deliveries: number;
   readonly cancelRequested: boolean;
@@ -38,6 +40,7 @@ export function planAssignment({ state, undurable: newest, created }: RunEntry):
     consumedSignals: consumed,
     history: freshHistory(created, undurable),
     undurable,
+    historyBytes: state.historyBytes,
     grantedSeq: state.lastSeq,
     deliveries: state.deliveries,
     cancelRequested: state.cancel !== undefined,
@@ -52,14 +55,12 @@ function freshHistory(created: RunEvent | undefined, undurable: readonly RunEven
 
 /** Completes the history with what the file has of it, if that is short. */
 export function readAhead({ store }: Kernel, { entry }: LiveLease, plan: GrantPlan): void {
-  const { history, undurable, grantedSeq } = plan;
-  if (history !== undefined) return;
+  const { history, undurable, historyBytes, grantedSeq } = plan;
   const throughSeq = (undurable[0]?.seq ?? grantedSeq + 1) - 1;
-  if (throughSeq > aheadEventsMax) return;
+  if (history !== undefined || throughSeq > aheadEventsMax || historyBytes > aheadBytesMax) return;
   unlessCorrupt(() => {
-    const page = { afterSeq: 0, limit: throughSeq, bytesMax: aheadBytesMax, throughSeq };
-    const events = store.readEvents(entry.state.runNo, page);
-    if (events.length === throughSeq) plan.history = [...events, ...undurable];
+    const page = { afterSeq: 0, limit: throughSeq, bytesMax: Number.MAX_SAFE_INTEGER, throughSeq };
+    plan.history = [...store.readEvents(entry.state.runNo, page), ...undurable];
   });
 }
 

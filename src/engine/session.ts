@@ -160,7 +160,7 @@ export class Session implements Taker {
     if (stream?.welcomed !== true || stream.ended || this.phase !== "active") return false;
     lease.catchingUp = true;
     // What has to wait is read from the file in its turn, not kept in memory.
-    const due = stream.feed.open ? plan : { ...plan, fresh: undefined };
+    const due: GrantPlan = stream.feed.open ? plan : { ...plan, history: undefined, undurable: [] };
     stream.feed.whenRoom(() => this.give(stream, lease, due));
     return true;
   }

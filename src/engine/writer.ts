@@ -208,7 +208,16 @@ export function createWriter(options: {
       (outcome) => takeTurn(() => finish(batch, outcome)),
       (error: unknown) => stopFatally(String(error)),
     );
-    for (const run of batch.besides) run();
+    for (const run of batch.besides) doBeside(run);
+  }
+
+  /** Whoever asked gets by without. */
+  function doBeside(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      log.error({ err: error }, "what was to be done beside a commit failed");
+    }
   }
 
   function finish(batch: OpenBatch, outcome: CommitOutcome): void {

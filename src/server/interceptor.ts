@@ -15,6 +15,16 @@ export interface Edge {
    * only ConnectErrors.
    */
   unary<T, Encoded>(method: string, call: () => Promise<T>, encode: (answer: T) => Encoded): Promise<Encoded>;
+  /** A stream of `method` has begun. One of what it gives is called when it is over. */
+  stream(method: string): StreamEdge;
+}
+
+export interface StreamEdge {
+  ended(): void;
+  /** Gives what its caller is told. */
+  failed(thrown: unknown): ConnectError;
+  /** Its caller has gone. */
+  cut(): void;
 }
 
 /** One for all calls that end in this turn of the event loop. */
@@ -57,6 +67,22 @@ export function createEdge(log: Log, metrics: Metrics): Edge {
       throw error;
     }
   }
+  function stream(method: string): StreamEdge {
+    metrics.streamOpened(method);
+    const over = (code: string) => {
+      metrics.streamClosed(method);
+      metrics.countCall(method, code, undefined);
+    };
+    return {
+      ended: () => over("ok"),
+      failed(thrown) {
+        const error = convert(method, thrown);
+        over(codeName(error.code));
+        return error;
+      },
+      cut: () => over(codeName(Code.Canceled)),
+    };
+  }
   const interceptor: Interceptor = (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`;
     if (request.method.methodKind === "unary")
@@ -65,40 +91,27 @@ export function createEdge(log: Log, metrics: Metrics): Edge {
         () => next(request),
         (response) => response,
       );
-    const ended = (code: string) => metrics.countCall(method, code, undefined);
-    try {
-      const response = await next(request);
-      if (!response.stream) throw new Error(`${method} has one answer and is no unary call`);
-      metrics.streamOpened(method);
-      const done = (code: string) => {
-        metrics.streamClosed(method);
-        ended(code);
-      };
-      return { ...response, message: watched(response.message, (thrown) => convert(method, thrown), done) };
-    } catch (thrown) {
+    const begun = await next(request).catch((thrown: unknown) => {
       const error = convert(method, thrown);
-      ended(codeName(error.code));
+      metrics.countCall(method, codeName(error.code), undefined);
       throw error;
-    }
+    });
+    if (!begun.stream) throw new Error(`${method} has one answer and is no unary call`);
+    return { ...begun, message: watched(begun.message, stream(method)) };
   };
-  return { interceptor, unary };
+  return { interceptor, unary, stream };
 }
 
-async function* watched<T>(
-  messages: AsyncIterable<T>,
-  convert: (thrown: unknown) => ConnectError,
-  done: (code: string) => void,
-): AsyncGenerator<T> {
-  let code = codeName(Code.Canceled);
+async function* watched<T>(messages: AsyncIterable<T>, edge: StreamEdge): AsyncGenerator<T> {
+  let over: () => void = edge.cut;
   try {
     for await (const message of messages) yield message;
-    code = "ok";
+    over = edge.ended;
   } catch (thrown) {
-    const error = convert(thrown);
-    code = codeName(error.code);
-    throw error;
+    over = () => {};
+    throw edge.failed(thrown);
   } finally {
-    done(code);
+    over();
   }
 }
 

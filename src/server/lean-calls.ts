@@ -1,6 +1,6 @@
 import { constants } from "node:http2";
 import { create, type DescMessage, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { ConnectError, type ConnectRouter, type ContextValues, type ServiceImpl } from "@connectrpc/connect";
+import type { ConnectError, ConnectRouter, ContextValues, ServiceImpl } from "@connectrpc/connect";
 import { messageBytesMax, requestReadMsMax } from "../limits.ts";
 import type { CallContext } from "./call.ts";
 import type { Request, Response } from "./http-reply.ts";
@@ -66,24 +66,25 @@ export function createLeanCalls(services: readonly Service[], edge: Edge): LeanC
     const body = await readBody(request);
     const input = messageOf(method.input, form.messageIn(body));
     if (input === undefined) return otherwise(body);
-    try {
-      const message = await edge.unary(
-        method.name,
-        async () => method.call(input, contextOf(response, values)),
-        (output) => toBinary(method.output, create(method.output, output)),
-      );
-      if (!response.destroyed) await form.answer(request, response, message);
-    } catch (error) {
-      if (!(error instanceof ConnectError)) throw error;
-      if (!response.destroyed) form.refuse(request, response, error);
-    }
+    const call = edge.unary(
+      method.name,
+      async () => method.call(input, contextOf(response, values)),
+      (output) => toBinary(method.output, create(method.output, output)),
+    );
+    const answer = await call.then(
+      (message) => () => form.answer(request, response, message),
+      (error: ConnectError) => () => form.refuse(request, response, error),
+    );
+    if (!hasGone(response)) await answer();
   }
 
   return {
     handle(path, exchange) {
       const method = methods.get(path);
       const form = leanFormOf(exchange.request);
-      if (method === undefined || form === undefined || (method.waits && hasDeadline(exchange.request))) return false;
+      if (method === undefined || form === undefined) return false;
+      // Who waits is told when its time is over; the others are answered as soon as can be, whatever time they have.
+      if (method.waits && hasDeadline(exchange.request)) return false;
       serve(method, form, exchange).catch(exchange.failed);
       return true;
     },
@@ -108,11 +109,16 @@ function contextOf(response: Response, values: ContextValues): CallContext {
       if (gone !== undefined) return gone.signal;
       const controller = new AbortController();
       gone = controller;
-      if (response.destroyed) controller.abort();
+      if (hasGone(response)) controller.abort();
       else response.once("close", () => controller.abort());
       return controller.signal;
     },
   };
+}
+
+/** Node's compatible response over an HTTP/2 stream does not say it. */
+function hasGone(response: Response): boolean {
+  return "stream" in response ? response.stream.destroyed : response.destroyed;
 }
 
 /** Reads until there is more than a message may have; rejects when the caller has gone. */

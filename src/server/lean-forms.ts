@@ -2,7 +2,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { grpcStatusOk, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { compressBytesMin } from "../limits.ts";
+import { compressBytesMin, messageBytesMax } from "../limits.ts";
 import { gzip } from "./gzip.ts";
 import type { Request, Response } from "./http-reply.ts";
 
@@ -19,7 +19,9 @@ export interface LeanForm {
 /** The form of a call; undefined when it is another one, compressed, or not well-formed. */
 export function leanFormOf(request: Request): LeanForm | undefined {
   const { method, headers } = request;
-  if (method !== "POST") return undefined;
+  // More than a message may have is refused before it is read.
+  const tooLarge = Number(headers["content-length"] ?? 0) > messageBytesMax + headBytes;
+  if (method !== "POST" || tooLarge || !isDeadline(headers)) return undefined;
   switch (headers["content-type"]) {
     case "application/proto":
       return isIdentity(headers["content-encoding"]) ? connect : undefined;
@@ -34,6 +36,12 @@ export function leanFormOf(request: Request): LeanForm | undefined {
 /** Whether the call says until when it wants its answer. */
 export function hasDeadline({ headers }: Request): boolean {
   return headers["connect-timeout-ms"] !== undefined || headers["grpc-timeout"] !== undefined;
+}
+
+function isDeadline(headers: Request["headers"]): boolean {
+  const connectTimeout = headers["connect-timeout-ms"] ?? "0";
+  const grpcTimeout = headers["grpc-timeout"] ?? "0m";
+  return /^\d{1,10}$/.test(`${connectTimeout}`) && /^\d{1,8}[HMSmun]$/.test(`${grpcTimeout}`);
 }
 
 function isIdentity(encoding: unknown): boolean {

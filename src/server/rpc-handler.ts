@@ -7,6 +7,7 @@ import {
   createAsyncIterable,
   type UniversalServerRequest,
 } from "@connectrpc/connect/protocol";
+import type { Engine } from "../engine/api.ts";
 import type { Log } from "../engine/telemetry.ts";
 import { compressBytesMin, messageBytesMax, requestReadMsMax } from "../limits.ts";
 import { keySignalKey } from "./call.ts";
@@ -14,6 +15,7 @@ import { gzip } from "./gzip.ts";
 import type { Request, Response } from "./http-reply.ts";
 import type { Edge } from "./interceptor.ts";
 import { createLeanCalls, type Service } from "./lean-calls.ts";
+import { createLeanStreams } from "./lean-streams.ts";
 import { withReason } from "./unreadable.ts";
 import { wholeFrames } from "./whole-frames.ts";
 
@@ -33,6 +35,7 @@ const revokedGraceMs = 500;
 const jsonOptions = { ignoreUnknownFields: true, textDecoder: new TextDecoder("utf-8", { fatal: true }) };
 
 export interface RpcRoutes {
+  readonly engine: Engine;
   /** Services with unary calls of ours. */
   readonly services: readonly Service[];
   readonly others: (router: ConnectRouter) => void;
@@ -62,6 +65,7 @@ export function createRpcHandler(routes: RpcRoutes, edge: Edge, log: Log): RpcHa
   });
   const protobufHandlers = handlersOf(routes.protobuf);
   const leanCalls = createLeanCalls(routes.services, edge);
+  const leanStreams = createLeanStreams(routes.engine, edge);
 
   return {
     serves: (path) => handlers.has(path),
@@ -75,6 +79,7 @@ export function createRpcHandler(routes: RpcRoutes, edge: Edge, log: Log): RpcHa
         log.debug({ err: error, path }, "an answer could not be written");
         response.destroy();
       };
+      if (leanStreams.handle(path, request, response, values)) return;
       const otherwise = (body: Uint8Array) => connects({ path, request, response, values, failed, body });
       if (!leanCalls.handle(path, { request, response, values, otherwise, failed }))
         connects({ path, request, response, values, failed, body: undefined });

@@ -139,6 +139,7 @@ function routesOf(engine: Engine): RpcRoutes {
   const services = [RunService, LeaseService, WorkerService];
   const files: DescFile[] = [...services.map((service) => service.file), Health.file, file_google_rpc_error_details];
   return {
+    engine,
     services: [
       serviceOf(RunService, createRunService(engine)),
       serviceOf(LeaseService, createLeaseService(engine)),

@@ -45,7 +45,8 @@ async function serve(answer: Answer): Promise<string> {
 }
 
 function leanTransport(address: string): Transport {
-  const connection = openConnection({ address, apiKey: "a-key-of-the-test" });
+  // As it comes out of a file.
+  const connection = openConnection({ address, apiKey: "a-key-of-the-test\n" });
   closers.push(() => connection.close());
   return connection.transport;
 }
@@ -97,6 +98,10 @@ const answers: [string, Answer][] = [
   [
     "a refusal that may pass",
     saying(json(429), refusalOf(connectErrorOf(refuse("BUSY", "not now", { retryAfterMs: 5 })))),
+  ],
+  [
+    "a refusal in a type with parameters",
+    saying({ ":status": 404, "content-type": "Application/JSON; charset=utf-8" }, '{"code":"not_found"}'),
   ],
   ["a refusal without its reason", saying(json(403), '{"code":"permission_denied"}')],
   ["a refusal that is no JSON", saying(json(401), "<html>")],
@@ -152,6 +157,7 @@ describe("a plain call makes the same of", () => {
 test.each<[string, (stream: http2.ServerHttp2Stream) => void]>([
   ["is reset", (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
   ["is given up", (stream) => stream.close(http2.constants.NGHTTP2_CANCEL)],
+  ["is reset without an error", (stream) => stream.destroy()],
   ["loses its session", (stream) => stream.session?.destroy()],
   ["loses its socket", (stream) => stream.session?.socket.destroy()],
 ])("half an answer is none, though what came of it can be read: its stream %s", async (_what, cut) => {
@@ -161,6 +167,10 @@ test.each<[string, (stream: http2.ServerHttp2Stream) => void]>([
     stream.session?.ping(() => cut(stream));
   });
   expect(await outcome(leanTransport(url))).toMatchObject({ repeated: true });
+});
+
+test("a key that cannot be in a header is refused at once", () => {
+  expect(() => openConnection({ address: "http://127.0.0.1:9", apiKey: "two\nlines" })).toThrow(TypeError);
 });
 
 test("each call shows the key, and says what Connect's protocol asks for", async () => {

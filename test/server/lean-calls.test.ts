@@ -1,12 +1,17 @@
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
+import { connect } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineError, refuse } from "../../src/core/errors.ts";
+import { serviceOf } from "../../src/server/lean-calls.ts";
+import { createLeaseService } from "../../src/server/lease-service.ts";
+import { createRunService } from "../../src/server/run-service.ts";
 import { createServer, type EverstepServer } from "../../src/server/server.ts";
+import { LeaseService } from "../../gen/ts/everstep/v1/lease_service_pb.ts";
 import { GetRunRequestSchema, RunService, StartRunRequestSchema } from "../../gen/ts/everstep/v1/run_service_pb.ts";
 import { fakeEngine, someRun } from "./fake-engine.ts";
 
@@ -104,6 +109,8 @@ const cases: [string, string, Uint8Array, Headers][] = [
   ["to a text that is no UTF-8", getRun, new Uint8Array([18, 1, 255]), {}],
   ["to a message above the limit", startRun, start(8 * 1024 * 1024), {}],
   ["to a bug", getRun, get("bug"), {}],
+  ["to a time that is none", getRun, get("run-1"), { "connect-timeout-ms": "soon", "grpc-timeout": "1year" }],
+  ["to a time that is far away", getRun, get("run-1"), { "connect-timeout-ms": "60000", "grpc-timeout": "60S" }],
 ];
 const connectCases: typeof cases = [
   ...cases,
@@ -165,6 +172,30 @@ test("whoever sends without end is answered, and no more of it is read", async (
   // A message, and the window of a stream.
   expect(sent).toBeLessThan((8 + 2) * 1024 * 1024);
   session.destroy();
+});
+
+test("over HTTP/1.1 whoever announces too much is answered before it is read", async () => {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.setEncoding("utf8");
+  const head = [`POST ${startRun} HTTP/1.1`, "host: localhost", "content-length: 20000000"];
+  for (const [name, value] of Object.entries(plain("application/proto"))) head.push(`${name}: ${value}`);
+  socket.write(`${head.join("\r\n")}\r\n\r\n`);
+  const [answer] = await once(socket, "data");
+  expect(answer).toMatch(/^HTTP\/1\.1 429 /);
+  socket.destroy();
+});
+
+test("the calls that wait are those that take a context", () => {
+  const services = [
+    serviceOf(RunService, createRunService(fakeEngine())),
+    serviceOf(LeaseService, createLeaseService(fakeEngine())),
+  ];
+  const waiting = services.flatMap(({ methods }) => methods).filter(({ waits }) => waits);
+  expect(waiting.map(({ name }) => name)).toEqual([
+    "everstep.v1.RunService/WaitRun",
+    "everstep.v1.LeaseService/AcquireLease",
+  ]);
 });
 
 describe("a call that waits", () => {

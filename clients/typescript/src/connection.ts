@@ -41,6 +41,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const address = options.address ?? process.env.EVERSTEP_ADDRESS ?? "http://127.0.0.1:7420";
   const url = parseAddress(address);
   const apiKey = options.apiKey ?? process.env.EVERSTEP_API_KEY;
+  const authorization = apiKey ? authorizationOf(apiKey) : undefined;
   const sessionManager = new Http2SessionManager(
     url,
     { pingIntervalMs: 20_000, pingTimeoutMs: 10_000 },
@@ -53,7 +54,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     baseUrl: url,
     httpVersion: "2",
     sessionManager,
-    interceptors: apiKey ? [authorize(apiKey)] : [],
+    interceptors: authorization === undefined ? [] : [authorize(authorization)],
     // Compression of small local messages costs more than it saves.
     acceptCompression: [],
     readMaxBytes,
@@ -63,7 +64,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     transport,
     connection: sessionManager,
     basePath: new URL(url).pathname.replace(/\/$/, ""),
-    headers: apiKey ? { authorization: `Bearer ${apiKey}` } : {},
+    headers: authorization === undefined ? {} : { authorization },
     readMaxBytes,
   });
   return { transport: leanTransport, close: () => sessionManager.abort() };
@@ -75,9 +76,14 @@ function parseAddress(address: string): string {
   return withScheme.replace(/\/+$/, "");
 }
 
-function authorize(apiKey: string): Interceptor {
+/** As it goes over the wire: a key from a file may have a newline at its end. Throws when it cannot be in a header. */
+function authorizationOf(apiKey: string): string {
+  return new Headers({ authorization: `Bearer ${apiKey}` }).get("authorization") as string;
+}
+
+function authorize(authorization: string): Interceptor {
   return (next) => (request) => {
-    request.header.set("authorization", `Bearer ${apiKey}`);
+    request.header.set("authorization", authorization);
     return next(request);
   };
 }

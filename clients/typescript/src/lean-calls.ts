@@ -60,12 +60,15 @@ function exchange(stream: ClientHttp2Stream, body: Uint8Array, options: LeanOpti
   return new Promise((resolve, reject) => {
     let status = 0;
     let type: string | undefined;
+    let promised: string | undefined;
     let bytes = 0;
     let failure: Error | undefined;
     const chunks: Uint8Array[] = [];
     stream.on("response", (received) => {
       status = received[":status"] ?? 0;
-      type = received["content-type"];
+      // Without parameters, which a proxy may add.
+      type = received["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
+      promised = received["content-length"];
     });
     stream.on("data", (chunk: Uint8Array) => {
       options.connection.notifyResponseByteRead(stream);
@@ -76,9 +79,10 @@ function exchange(stream: ClientHttp2Stream, body: Uint8Array, options: LeanOpti
       } else chunks.push(chunk);
     });
     stream.on("end", () => {
-      // A stream that was reset ends, too, and so does one whose connection broke. That there are as many bytes as the
-      // headers promised is nghttp2's to see.
-      if (status !== 0 && stream.rstCode === 0)
+      // Who was refused in the middle of a message need not send the rest of it.
+      if (!stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR);
+      // A stream that was reset ends, too, with any code, and so does one whose connection broke.
+      if (status !== 0 && stream.rstCode === 0 && (promised === undefined || bytes === Number(promised)))
         resolve({ status, type, bytes: chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks) });
     });
     stream.on("error", (error) => (failure = error));

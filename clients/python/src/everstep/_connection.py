@@ -25,6 +25,8 @@ _OPTIONS = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.http2.max_pings_without_data", 0),
+    # No compression but "identity": of small local messages it costs more than it saves, as in the other SDKs.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
     # Our own back-off decides when to come back, so the channel must be ready to try.
     ("grpc.initial_reconnect_backoff_ms", 100),
     # In spite of its name: how long an attempt to connect may take.
