@@ -1,9 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { Client } from "../../clients/typescript/src/index.ts";
 import { DiskFaults } from "../../test/support/disk-faults.ts";
 import { Histogram } from "../histogram.ts";
 import { createBenchFolder } from "../load/folder.ts";
 import { measure } from "../load/measure.ts";
-import { createRunsClient } from "../load/runs-client.ts";
 import { startBenchServer } from "../load/server.ts";
 import { createStarter } from "../load/starter.ts";
 import { startRawClient } from "../load/raw-client.ts";
@@ -66,13 +66,13 @@ async function beat(url: string, latency: Histogram, stopped: () => boolean): Pr
 }
 
 async function read(url: string, latency: Histogram, stopped: () => boolean): Promise<void> {
-  const client = createRunsClient(url);
-  const { run } = await client.startRun({ workflow: "read" });
-  const runId = run?.runId ?? "";
+  const client = new Client({ address: url });
+  const { runId } = await client.start("read");
   while (!stopped()) {
     await pause(beatEveryMs);
     const sentAtMs = performance.now();
-    await client.getRun({ runId });
+    await client.get(runId);
     latency.record(performance.now() - sentAtMs);
   }
+  client.close();
 }

@@ -1,3 +1,5 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Log } from "../engine/telemetry.ts";
 import { connectErrorOf, toConnectError } from "./errors.ts";
@@ -10,13 +12,22 @@ import { unreadable } from "./unreadable.ts";
 export interface Edge {
   /** For calls that Connect serves. */
   readonly interceptor: Interceptor;
-  /**
-   * One unary call of `method`, for example "everstep.v1.RunService/GetRun", and what `encode` makes of its answer; throws
-   * only ConnectErrors.
-   */
-  unary<T, Encoded>(method: string, call: () => Promise<T>, encode: (answer: T) => Encoded): Promise<Encoded>;
-  /** A stream of `method` has begun. One of what it gives is called when it is over. */
+  /** One unary call, and what `encode` makes of its answer; throws only ConnectErrors. */
+  unary<T, Encoded>(method: EdgeMethod, call: () => Promise<T>, encode: (answer: T) => Encoded): Promise<Encoded>;
+  /** A stream of this method has begun, for example "everstep.v1.WorkerService/Session". One of what it gives is called when it is over. */
   stream(method: string): StreamEdge;
+}
+
+export interface EdgeMethod {
+  /** For example "everstep.v1.RunService/GetRun". */
+  readonly name: string;
+  /** It brings nothing about. */
+  readonly readsOnly: boolean;
+}
+
+export function edgeMethodOf({ parent, name, idempotency }: DescMethod): EdgeMethod {
+  const readsOnly = idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  return { name: `${parent.typeName}/${name}`, readsOnly };
 }
 
 export interface StreamEdge {
@@ -52,17 +63,21 @@ export function createEdge(log: Log, metrics: Metrics): Edge {
     const refusal = unreadable(error);
     return refusal === undefined ? error : connectErrorOf(refusal);
   }
-  async function unary<T, Encoded>(method: string, call: () => Promise<T>, encode: (answer: T) => Encoded) {
+  async function unary<T, Encoded>(
+    { name, readsOnly }: EdgeMethod,
+    call: () => Promise<T>,
+    encode: (answer: T) => Encoded,
+  ) {
     const startedAt = performance.now();
-    const ended = (code: string) => metrics.countCall(method, code, (performance.now() - startedAt) / 1_000);
+    const ended = (code: string) => metrics.countCall(name, code, (performance.now() - startedAt) / 1_000);
     try {
       const answer = await call();
-      await framesFirst();
+      if (!readsOnly) await framesFirst();
       const encoded = encode(answer);
       ended("ok");
       return encoded;
     } catch (thrown) {
-      const error = convert(method, thrown);
+      const error = convert(name, thrown);
       ended(codeName(error.code));
       throw error;
     }
@@ -84,7 +99,7 @@ export function createEdge(log: Log, metrics: Metrics): Edge {
     };
   }
   const interceptor: Interceptor = (next) => async (request) => {
-    const method = `${request.service.typeName}/${request.method.name}`;
+    const method = edgeMethodOf(request.method);
     if (request.method.methodKind === "unary")
       return unary(
         method,
@@ -92,12 +107,12 @@ export function createEdge(log: Log, metrics: Metrics): Edge {
         (response) => response,
       );
     const begun = await next(request).catch((thrown: unknown) => {
-      const error = convert(method, thrown);
-      metrics.countCall(method, codeName(error.code), undefined);
+      const error = convert(method.name, thrown);
+      metrics.countCall(method.name, codeName(error.code), undefined);
       throw error;
     });
-    if (!begun.stream) throw new Error(`${method} has one answer and is no unary call`);
-    return { ...begun, message: watched(begun.message, stream(method)) };
+    if (!begun.stream) throw new Error(`${method.name} has one answer and is no unary call`);
+    return { ...begun, message: watched(begun.message, stream(method.name)) };
   };
   return { interceptor, unary, stream };
 }

@@ -4,7 +4,7 @@ import type { ConnectError, ConnectRouter, ContextValues, ServiceImpl } from "@c
 import { messageBytesMax, requestReadMsMax } from "../limits.ts";
 import type { CallContext } from "./call.ts";
 import type { Request, Response } from "./http-reply.ts";
-import type { Edge } from "./interceptor.ts";
+import { type Edge, type EdgeMethod, edgeMethodOf } from "./interceptor.ts";
 import { hasDeadline, headBytes, type LeanForm, leanFormOf } from "./lean-forms.ts";
 
 // Unary calls as SDKs send them: over Connect's protocol or gRPC, protobuf, not compressed. Connect's own handlers, which
@@ -33,9 +33,7 @@ export interface Service {
   route(router: ConnectRouter): void;
 }
 
-interface Method {
-  /** For example "everstep.v1.RunService/GetRun". */
-  readonly name: string;
+interface Method extends EdgeMethod {
   readonly input: DescMessage;
   readonly output: DescMessage;
   readonly call: Call;
@@ -51,9 +49,9 @@ export function serviceOf<S extends DescService>(service: S, implementation: Ser
   const calls = implementation as object as Readonly<Record<string, Call>>;
   const methods = service.methods
     .filter(({ methodKind }) => methodKind === "unary")
-    .map(({ name, localName, input, output }) => {
-      const call = calls[localName] as Call;
-      return { name: `${service.typeName}/${name}`, input, output, call, waits: call.length > 1 };
+    .map((method) => {
+      const call = calls[method.localName] as Call;
+      return { ...edgeMethodOf(method), input: method.input, output: method.output, call, waits: call.length > 1 };
     });
   return { methods, route: (router) => router.service(service, implementation) };
 }
@@ -67,7 +65,7 @@ export function createLeanCalls(services: readonly Service[], edge: Edge): LeanC
     const input = messageOf(method.input, form.messageIn(body));
     if (input === undefined) return otherwise(body);
     const call = edge.unary(
-      method.name,
+      method,
       async () => method.call(input, contextOf(response, values)),
       (output) => toBinary(method.output, create(method.output, output)),
     );
