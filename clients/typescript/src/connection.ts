@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import type { SessionRequest, SessionResponse, WorkerFrame } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { reasonOf } from "./calls.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import {
@@ -14,8 +13,8 @@ import {
   systemNewId,
   systemRandom,
 } from "./ports.ts";
-import { withLeanCalls } from "./lean-calls.ts";
-import { framesOf, leanRequest, leanSession } from "./session-wire/lean-session.ts";
+import { type LeanConnection, withLeanCalls } from "./lean-calls.ts";
+import { openLeanStream } from "./lean-stream.ts";
 
 export interface ConnectionOptions {
   /** For example "http://127.0.0.1:7420". Default: EVERSTEP_ADDRESS, else that one. */
@@ -33,7 +32,10 @@ const readMaxBytes = 16 * 1_024 * 1_024;
 const streamWindowBytes = 4 * 1_024 * 1_024;
 
 export interface Connection {
+  /** For calls, and for the streams of watches. */
   readonly transport: Transport;
+  /** For the stream of a session. */
+  openStream(events: StreamEvents): FrameStream;
   close(): void;
 }
 
@@ -60,14 +62,22 @@ export function openConnection(options: ConnectionOptions): Connection {
     readMaxBytes,
     binaryOptions: { readUnknownFields: false },
   });
-  const leanTransport = withLeanCalls({
-    transport,
-    connection: sessionManager,
-    basePath: new URL(url).pathname.replace(/\/$/, ""),
-    headers: authorization === undefined ? {} : { authorization },
+  const basePath = new URL(url).pathname.replace(/\/$/, "");
+  const lean: LeanConnection = {
+    sessions: sessionManager,
+    pathOf: ({ parent, name }) => `${basePath}/${parent.typeName}/${name}`,
+    headers: {
+      "connect-protocol-version": "1",
+      "user-agent": "everstep-typescript",
+      ...(authorization === undefined ? {} : { authorization }),
+    },
     readMaxBytes,
-  });
-  return { transport: leanTransport, close: () => sessionManager.abort() };
+  };
+  return {
+    transport: withLeanCalls(transport, lean),
+    openStream: (events) => openLeanStream(lean, events),
+    close: () => sessionManager.abort(),
+  };
 }
 
 function parseAddress(address: string): string {
@@ -76,9 +86,13 @@ function parseAddress(address: string): string {
   return withScheme.replace(/\/+$/, "");
 }
 
-/** As it goes over the wire: a key from a file may have a newline at its end. Throws when it cannot be in a header. */
+/** As it goes over the wire: a key from a file may have a newline at its end. */
 function authorizationOf(apiKey: string): string {
-  return new Headers({ authorization: `Bearer ${apiKey}` }).get("authorization") as string;
+  try {
+    return new Headers({ authorization: `Bearer ${apiKey}` }).get("authorization") as string;
+  } catch {
+    throw new InvalidArgumentError("apiKey has characters that cannot be in a header");
+  }
 }
 
 function authorize(authorization: string): Interceptor {
@@ -101,7 +115,7 @@ export function createNodePorts(options: ConnectionOptions): SessionPorts {
     random: systemRandom,
     newId: systemNewId,
     defer: systemDefer,
-    openStream: (events) => openFrameStream(current().transport, events),
+    openStream: (events) => current().openStream(events),
     isPermanent,
     renewTransport: drop,
     close: drop,
@@ -121,71 +135,4 @@ function isPermanent(error: unknown): boolean {
     default:
       return false;
   }
-}
-
-function openFrameStream(transport: Transport, events: StreamEvents): FrameStream {
-  const abortion = new AbortController();
-  const waiting: WorkerFrame[] = [];
-  let wake: (() => void) | undefined;
-  let finished = false;
-  let taken = 0;
-
-  async function* requests(): AsyncGenerator<SessionRequest> {
-    for (;;) {
-      while (taken < waiting.length) {
-        yield leanRequest(waiting[taken++] as WorkerFrame);
-      }
-      waiting.length = taken = 0;
-      if (finished || abortion.signal.aborted) return;
-      const woken = new Promise<void>((resolve) => (wake = resolve));
-      events.onWritable();
-      await woken;
-    }
-  }
-
-  async function receive(): Promise<void> {
-    const { message: responses } = await transport.stream(
-      leanSession,
-      abortion.signal,
-      undefined,
-      undefined,
-      requests(),
-    );
-    for await (const response of responses) {
-      for (const frame of framesOf(response as SessionResponse)) {
-        if (abortion.signal.aborted) return;
-        events.onFrame(frame);
-      }
-    }
-  }
-
-  receive().then(
-    () => {
-      wake?.();
-      if (!abortion.signal.aborted) events.onEnd(undefined);
-    },
-    (error) => {
-      wake?.();
-      if (!abortion.signal.aborted) events.onEnd(error);
-    },
-  );
-
-  return {
-    get waitingFrames() {
-      return waiting.length - taken;
-    },
-    send(frame) {
-      if (finished) return;
-      waiting.push(frame);
-      wake?.();
-    },
-    finish() {
-      finished = true;
-      wake?.();
-    },
-    abort() {
-      abortion.abort();
-      wake?.();
-    },
-  };
 }

@@ -1,39 +1,33 @@
 // Plain unary calls over Connect's protocol, without the generators, abort signals and headers of its transport, which
 // take half of a call's processor time. A call with a deadline or a signal goes over that transport.
-import { type ClientHttp2Stream, constants } from "node:http2";
-import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
+import { create, type DescMessage, type DescMethod, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { Http2SessionManager } from "@connectrpc/connect-node";
 import { codeFromHttpStatus, errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 
-export interface LeanOptions {
-  /** Serves what is not plain, over the same connection. */
-  readonly transport: Transport;
-  readonly connection: Http2SessionManager;
-  /** In front of the path of a call, without a slash at its end. */
-  readonly basePath: string;
-  /** Sent with each call. */
+/** An HTTP/2 connection as plain calls and streams use it. */
+export interface LeanConnection {
+  readonly sessions: Http2SessionManager;
+  pathOf(method: DescMethod): string;
+  /** Sent with each request. */
   readonly headers: Readonly<Record<string, string>>;
   readonly readMaxBytes: number;
 }
 
-export function withLeanCalls(options: LeanOptions): Transport {
-  const { transport, connection, basePath } = options;
-  const headers = {
-    "content-type": "application/proto",
-    "connect-protocol-version": "1",
-    "user-agent": "everstep-typescript",
-    ...options.headers,
-  };
+/** `transport` serves what is not plain, over the same connection. */
+export function withLeanCalls(transport: Transport, connection: LeanConnection): Transport {
+  const headers = { ...connection.headers, "content-type": "application/proto" };
   return {
     stream: (...call) => transport.stream(...call),
     async unary(method, signal, timeoutMs, header, input, contextValues) {
       if (signal !== undefined || timeoutMs !== undefined || header !== undefined)
         return transport.unary(method, signal, timeoutMs, header, input, contextValues);
-      const path = `${basePath}/${method.parent.typeName}/${method.name}`;
       const body = toBinary(method.input, create(method.input, input));
-      const stream = await connection.request("POST", path, headers, {}).catch(throwUnavailable);
-      const { status, type, bytes } = await exchange(stream, body, options);
+      const stream = await connection.sessions
+        .request("POST", connection.pathOf(method), headers, {})
+        .catch((error: unknown) => Promise.reject(unavailable(error)));
+      const { status, type, bytes } = await exchange(stream, body, connection);
       if (status !== 200 || type !== "application/proto") throw refusal(status, type, bytes);
       const message = messageOf(method.output, bytes);
       return { stream: false, service: method.parent, method, header: new Headers(), trailer: new Headers(), message };
@@ -56,7 +50,7 @@ interface Answer {
 }
 
 /** Rejects with a ConnectError when the stream ends before the whole answer is there. */
-function exchange(stream: ClientHttp2Stream, body: Uint8Array, options: LeanOptions): Promise<Answer> {
+function exchange(stream: ClientHttp2Stream, body: Uint8Array, connection: LeanConnection): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let status = 0;
     let type: string | undefined;
@@ -66,15 +60,14 @@ function exchange(stream: ClientHttp2Stream, body: Uint8Array, options: LeanOpti
     const chunks: Uint8Array[] = [];
     stream.on("response", (received) => {
       status = received[":status"] ?? 0;
-      // Without parameters, which a proxy may add.
-      type = received["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
+      type = mediaTypeOf(received);
       promised = received["content-length"];
     });
     stream.on("data", (chunk: Uint8Array) => {
-      options.connection.notifyResponseByteRead(stream);
+      connection.sessions.notifyResponseByteRead(stream);
       bytes += chunk.length;
-      if (bytes > options.readMaxBytes) {
-        reject(new ConnectError(`the answer is larger than ${options.readMaxBytes} bytes`, Code.ResourceExhausted));
+      if (bytes > connection.readMaxBytes) {
+        reject(new ConnectError(`the answer is larger than ${connection.readMaxBytes} bytes`, Code.ResourceExhausted));
         stream.close(constants.NGHTTP2_CANCEL);
       } else chunks.push(chunk);
     });
@@ -96,18 +89,19 @@ function refusal(status: number, type: string | undefined, bytes: Uint8Array): C
   return type === "application/json" ? errorFromJsonBytes(bytes, undefined, unknown) : unknown;
 }
 
+/** Without parameters, which a proxy may add. */
+export function mediaTypeOf(headers: IncomingHttpHeaders): string | undefined {
+  return headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
+}
+
 /** Canceled is what the client's own end of the connection does. */
-function resetBy(code: number): ConnectError {
+export function resetBy(code: number): ConnectError {
   const text = `the stream ended before its answer did (HTTP/2 code ${code})`;
   return new ConnectError(text, code === constants.NGHTTP2_CANCEL ? Code.Canceled : Code.Unavailable);
 }
 
-function throwUnavailable(error: unknown): never {
-  throw unavailable(error);
-}
-
 /** Says something about the connection and nothing about the call. */
-function unavailable(error: unknown): ConnectError {
+export function unavailable(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   const text = error instanceof Error ? error.message : String(error);
   return new ConnectError(text, Code.Unavailable, undefined, undefined, error);
