@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Driver, root } from "./languages.ts";
@@ -118,8 +119,21 @@ export class DriverProcess {
     });
   }
 
-  signal(name: NodeJS.Signals): void {
+  /** A stop has come when each of its threads stands still: until then one of them may still hear and act. */
+  async signal(name: NodeJS.Signals): Promise<void> {
     this.#child.kill(name);
+    while (name === "SIGSTOP" && !this.#standsStill()) await new Promise((resolve) => setImmediate(resolve));
+  }
+  #standsStill(): boolean {
+    if (this.#exitCode !== undefined) throw new Error(`driver ${this.#name} has ended`);
+    const tasks = `/proc/${this.#child.pid}/task`;
+    // Only Linux tells.
+    if (!existsSync(tasks)) return true;
+    try {
+      return readdirSync(tasks).every((task) => /^State:\s+T/m.test(readFileSync(`${tasks}/${task}/status`, "utf8")));
+    } catch {
+      return false; // a thread that has just ended: the others still run
+    }
   }
 
   async end(): Promise<void> {

@@ -104,7 +104,7 @@ class Context {
     else if ("tell" in action) await this.#tell(action);
     else if ("answered" in action) this.#compare(await this.#taken(action.answered), action);
     else if ("tellUntil" in action) await this.#tellUntil(action);
-    else if ("signal" in action) this.#driver(action.who).signal(action.signal);
+    else if ("signal" in action) await this.#driver(action.who).signal(action.signal);
     else if ("exits" in action) this.#same(await this.#driver(action.who).exits(), action.exits);
     else if ("start" in action) await this.#start(action.start, action.options);
     else if (this.#scripted !== undefined) await this.#scriptedAct(action as ScriptedAction, this.#scripted);
