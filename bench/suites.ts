@@ -42,7 +42,7 @@ const standard: Suite = {
     entry("run5", `run5 ${short}`, true),
     entry("signal", "signal --in-flight 128 --seconds 5 --warm-up 4", true),
     entry("unary", `unary --seconds 2 --warm-up 1`),
-    entry("slow-disk", "slow-disk --in-flight 1024"),
+    entry("slow-disk", "slow-disk --in-flight 1024 --seconds 6 --warm-up 6"),
     entry("backlog", `backlog --runs-max 100000 ${short}`),
     entry("idle-workers", "idle-workers"),
     entry("file-size", "file-size"),

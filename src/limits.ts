@@ -40,6 +40,15 @@ export const quickCommitMs = 10;
 /** What a commit may take longer for each of its events: writing a row takes half of it. */
 export const quickEventMs = 0.03;
 
+/**
+ * A disk that is slow is left waiting for this share of its last commit when workers were just answered, for what they
+ * ask next: two commits of 50 ms become one of 60. It is over as soon as as much has come as there was before.
+ */
+export const commitDelayShare = 0.2;
+
+/** The longest such wait: what a worker on another machine takes to answer is in it, also where a commit takes a second. */
+export const commitDelayMsMax = 25;
+
 /** Due deadlines taken into one commit: a storm of timers must not hold up the commands of workers. */
 export const batchDeadlinesMax = 1_024;
 

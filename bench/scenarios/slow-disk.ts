@@ -1,19 +1,17 @@
-import { setTimeout as pause } from "node:timers/promises";
-import { Client } from "../../clients/typescript/src/index.ts";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import { DiskFaults } from "../../test/support/disk-faults.ts";
-import { Histogram } from "../histogram.ts";
 import { createBenchFolder } from "../load/folder.ts";
 import { measure } from "../load/measure.ts";
+import type { Probed } from "../load/probes.ts";
 import { startBenchServer } from "../load/server.ts";
 import { createStarter } from "../load/starter.ts";
 import { startRawClient } from "../load/raw-client.ts";
-import { openStream } from "../load/stream.ts";
 import { type Parameters, type Result, resultOf } from "../result.ts";
 
 // A disk whose every sync takes 50 ms more (a preloaded shim): steps as in `step`, and beside them the beats of another
 // worker and reads of a run, which no sync may hold up.
-
-const beatEveryMs = 20;
 
 export async function slowDisk(parameters: Parameters): Promise<Result[]> {
   const folder = createBenchFolder();
@@ -22,14 +20,19 @@ export async function slowDisk(parameters: Parameters): Promise<Result[]> {
   faults.begin("slow");
   const { client, worker } = startRawClient(server.url, parameters);
   const starter = createStarter(server.url, { ahead: parameters.inFlight + 256, finished: () => worker.finished });
-  const beats = new Histogram();
-  const reads = new Histogram();
-  let stopped = false;
-  const probes = [beat(server.url, beats, () => stopped), read(server.url, reads, () => stopped)];
+  const probes = fork(join(import.meta.dirname, "../load/probes.ts"), [server.url]);
   const { latency } = worker;
-  const measured = await measure(parameters, { count: () => worker.steps, latency, pid: server.pid });
-  stopped = true;
-  await Promise.all(probes);
+  const reset = () => {
+    latency.reset();
+    probes.send("reset");
+  };
+  const measured = await measure(parameters, {
+    count: () => worker.steps,
+    latency: { quantileMs: (q) => latency.quantileMs(q), reset },
+    pid: server.pid,
+  });
+  probes.send("report");
+  const [probed] = (await once(probes, "message")) as [Probed];
   await starter.stop();
   worker.stop();
   const syncs = faults.fired("slow");
@@ -40,39 +43,7 @@ export async function slowDisk(parameters: Parameters): Promise<Result[]> {
     resultOf("slow-disk", parameters, measured, {
       client,
       syncs,
-      beatP99Ms: beats.quantileMs(0.99),
-      readP99Ms: reads.quantileMs(0.99),
+      ...probed,
     }),
   ];
-}
-
-async function beat(url: string, latency: Histogram, stopped: () => boolean): Promise<void> {
-  let sentAtMs = 0;
-  const stream = openStream(url, {
-    capacity: 1,
-    workflow: "nothing",
-    identity: "beats",
-    onFrame(frame) {
-      if (frame.case === "beatAck") latency.record(performance.now() - sentAtMs);
-    },
-  });
-  for (let beatSeq = 1n; !stopped(); beatSeq++) {
-    await pause(beatEveryMs);
-    sentAtMs = performance.now();
-    stream.push({ case: "beat", value: { $typeName: "everstep.v1.Beat", beatSeq, held: [] } });
-  }
-  stream.stop();
-  await stream.ended;
-}
-
-async function read(url: string, latency: Histogram, stopped: () => boolean): Promise<void> {
-  const client = new Client({ address: url });
-  const { runId } = await client.start("read");
-  while (!stopped()) {
-    await pause(beatEveryMs);
-    const sentAtMs = performance.now();
-    await client.get(runId);
-    latency.record(performance.now() - sentAtMs);
-  }
-  client.close();
 }

@@ -3,12 +3,14 @@ import type { Batch, CommitOutcome, Store } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { Log } from "./telemetry.ts";
+import { createPace, type PaceLimits } from "./pace.ts";
 import { type OpenBatch, openBatch, type Transaction, type Work, writes } from "./transaction.ts";
 
 // The writer: one loop, many callers. Work gathers in a bounded mailbox; the loop decides it in order against decided
 // state and collects what it decided in the open batch. While a commit is under way the next batch gathers and is
 // decided; when that has grown as large, it is given to the store too, which begins with it without waiting for this
-// loop to hear of the first. Outcomes are told only when every batch decided before them is durable, in order.
+// loop to hear of the first; behind a slow commit it is delayed a little (pace.ts). Outcomes are told only when every
+// batch decided before them is durable, in order.
 //
 //   OPEN --full disk--> FULL --probe write succeeds--> OPEN       any other write error --> STOPPED, for ever
 //
@@ -50,29 +52,23 @@ export function createWriter(options: {
   clock: Clock;
   log: Log;
   hooks: WriterHooks;
-  limits: {
+  limits: PaceLimits & {
     mailboxLengthMax: number;
     batchCommandsMax: number;
     batchEventsMax: number;
     batchBytesMax: number;
     mailboxBytesMax: number;
     probeIntervalMs: number;
-    headStartCommandsMin: number;
-    queuedEventsMin: number;
-    quickCommitMs: number;
-    quickEventMs: number;
   };
 }): Writer {
   const { store, clock, log, hooks, limits } = options;
   const mailbox = createMailbox<Work>(limits);
+  const pace = createPace(clock, limits, schedule);
   let state: Writer["state"] = "open";
   let durableCommitNo = store.readMeta().commitNo;
   let open = openBatch(durableCommitNo + 1, claimWrite);
   /** What the store has: one that it commits and at most one behind it, which it refuses when the first one fails. */
   let committing: OpenBatch[] = [];
-  let commitStartedAtMs = 0;
-  /** The last commit took longer than its rows explain. */
-  let slowDisk = false;
   let scheduled = false;
   /** Works at the head of the mailbox that are decided one per commit. */
   let alone = 0;
@@ -128,28 +124,21 @@ export function createWriter(options: {
       flush();
     }
     if (alone === 0 && hasRoom() && state === "open" && hooks.gather(open)) schedule();
-    if (committing.length === 0 || isWorthQueueing()) flush();
+    if (committing.length === 0 ? !isDelayed() : isWorthQueueing()) flush();
   }
 
-  /**
-   * Both cores have work when a commit waits for the store and not the store for a commit. One that is smaller than the
-   * one before it would only make more commits of the same events, and a slow disk more syncs.
-   */
+  /** Of two batches at the store the second waits for the first; a third would gain nothing. */
   function isWorthQueueing(): boolean {
     const [underWay] = committing;
-    if (underWay === undefined || committing.length > 1 || alone > 0 || open.alone || slowDisk) return false;
-    // At least one: what writes nothing is answered at once, and must not be before the commit under way is durable.
-    return open.batch.events.length >= Math.max(1, limits.queuedEventsMin, underWay.batch.events.length);
+    if (underWay === undefined || committing.length > 1 || alone > 0 || open.alone) return false;
+    return pace.isWorthQueueing(open.batch.events.length, underWay.batch.events.length);
   }
-
-  /**
-   * An idle disk gets the first half of many commands while the second half is decided: both cores have work. Not a
-   * disk that is slow to sync: there, what is not in this commit waits a whole sync longer. Infinite when it gets none.
-   */
+  function isDelayed(): boolean {
+    return alone === 0 && !open.alone && hasRoom() && pace.isDelayed(open.batch.events.length);
+  }
   function headStartCommands(): number {
-    if (committing.length > 0 || alone > 0 || open.alone || slowDisk) return Number.POSITIVE_INFINITY;
-    if (mailbox.commands < 2 * limits.headStartCommandsMin) return Number.POSITIVE_INFINITY;
-    return Math.floor(mailbox.commands / 2);
+    const isIdle = committing.length === 0 && alone === 0 && !open.alone;
+    return isIdle ? pace.headStartCommands(mailbox.commands) : Number.POSITIVE_INFINITY;
   }
 
   function decide(work: Work): void {
@@ -194,6 +183,7 @@ export function createWriter(options: {
 
   /** Seals the open batch and opens the next; undefined when there is nothing in it. */
   function prepare(): OpenBatch | undefined {
+    pace.release();
     if (state === "open") hooks.seal(open, alone > 0 || open.alone);
     if (open.works.length === 0 && open.callbacks.length === 0 && !writes(open)) return undefined;
     const sealed = open;
@@ -201,7 +191,7 @@ export function createWriter(options: {
     return sealed;
   }
   function commit(batch: OpenBatch): void {
-    if (committing.length === 0) commitStartedAtMs = clock.elapsedMs();
+    if (committing.length === 0) pace.began();
     committing.push(batch);
     batch.batch.newestAtMs = hooks.nowMs();
     store.commit(batch.batch).then(
@@ -227,13 +217,11 @@ export function createWriter(options: {
       case "durable": {
         committing.shift();
         durableCommitNo = batch.commitNo;
-        const nowMs = clock.elapsedMs();
-        const commitMs = nowMs - commitStartedAtMs;
-        commitStartedAtMs = nowMs;
-        slowDisk = commitMs > limits.quickCommitMs + limits.quickEventMs * batch.batch.events.length;
-        hooks.durable(batch.batch, commitMs);
+        const { events } = batch.batch;
+        hooks.durable(batch.batch, pace.ended(events.length));
+        if (committing.length === 0) pace.delay(events.length, open.batch.events.length);
         // The next commit is under way before the answers of this one are written: the disk does not wait for them.
-        const next = committing.length === 0 ? prepare() : undefined;
+        const next = committing.length === 0 && !isDelayed() ? prepare() : undefined;
         if (next !== undefined && writes(next)) commit(next);
         runCallbacks(batch);
         if (next !== undefined && !writes(next)) runCallbacks(next);
@@ -279,6 +267,7 @@ export function createWriter(options: {
 
   /** Everything that was decided and is not durable. */
   function discard(): Work[] {
+    pace.release();
     const works = [...committing, open].flatMap((batch) => batch.works);
     committing = [];
     open = openBatch(durableCommitNo + 1, claimWrite);
@@ -340,7 +329,7 @@ export function createWriter(options: {
   }
 
   function settleIdlers(): void {
-    if (idlers.length === 0 || committing.length > 0 || mailbox.length > 0) return;
+    if (idlers.length === 0 || committing.length > 0 || mailbox.length > 0 || isDelayed()) return;
     const settled = idlers;
     idlers = [];
     for (const settle of settled) settle();
@@ -362,7 +351,7 @@ export function createWriter(options: {
       return durableCommitNo;
     },
     idle() {
-      if (committing.length === 0 && mailbox.length === 0 && !scheduled) return Promise.resolve();
+      if (committing.length === 0 && mailbox.length === 0 && !scheduled && !isDelayed()) return Promise.resolve();
       return new Promise((resolve) => idlers.push(resolve));
     },
     stop() {

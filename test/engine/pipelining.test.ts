@@ -147,6 +147,56 @@ test("an idle disk gets the first of two large calls while the second is decided
   expect(rig.store.readMeta().commitNo).toBe(4);
 });
 
+test("behind a commit on a slow disk what came meanwhile waits for what its answers bring", async () => {
+  const { store, rig } = held({});
+  store.holding = true;
+  const starts: Promise<unknown>[] = [];
+  const start = (count: number) => starts.push(...Array.from({ length: count }, () => rig.start()));
+  const endCommit = async (ms: number) => {
+    await rig.advanceMs(ms);
+    store.release();
+    await turns();
+  };
+  start(2);
+  await turns();
+  start(1);
+  await endCommit(50);
+  expect(store.given, "one waits for two").toEqual([1]);
+  start(1);
+  await turns();
+  expect(store.given).toEqual([1]);
+  start(1);
+  await turns();
+  expect(store.given, "all three are there").toEqual([1, 2]);
+  start(1);
+  await endCommit(50);
+  await rig.advanceMs(9);
+  expect(store.given).toEqual([1, 2]);
+  await rig.advanceMs(1);
+  expect(store.given, "a fifth of the commit has passed").toEqual([1, 2, 3]);
+  start(1);
+  await endCommit(10_000);
+  await rig.advanceMs(24);
+  expect(store.given).toEqual([1, 2, 3]);
+  await rig.advanceMs(1);
+  expect(store.given, "never more than 25 ms").toEqual([1, 2, 3, 4]);
+  await endCommit(50);
+  start(1);
+  await turns();
+  expect(store.given, "nothing came meanwhile: nobody is to wait").toEqual([1, 2, 3, 4, 5]);
+  start(1);
+  await endCommit(50);
+  expect(store.given).toEqual([1, 2, 3, 4, 5]);
+  // Who stops the engine now waits for what is delayed.
+  store.holding = false;
+  const stopped = rig.engine.stop();
+  await turns();
+  expect(rig.store.readMeta().commitNo).toBe(5);
+  await rig.advanceMs(10);
+  await Promise.all([...starts, stopped]);
+  expect(rig.store.readMeta().commitNo).toBe(6);
+});
+
 test("the file is asked for the id of a start that the caller chose, not for one that was just made", async () => {
   const { store } = new HeldStore();
   const asked: string[] = [];
