@@ -1,6 +1,7 @@
 package everstep
 
 import (
+	"math"
 	"time"
 
 	pb "github.com/everstep/everstep/clients/go/everstepv1"
@@ -60,7 +61,7 @@ func wirePolicy(policy *RetryOptions, atMostOnce bool) *pb.RetryPolicy {
 		wire.DelaysMs = append(wire.DelaysMs, milliseconds(delay))
 	}
 	if policy.MaxAttempts != 0 {
-		attempts := int32(max(policy.MaxAttempts, 0)) // 0 on the wire: no limit
+		attempts := int32(min(max(policy.MaxAttempts, 0), math.MaxInt32)) // 0 on the wire: no limit
 		wire.MaxAttempts = &attempts
 	}
 	if policy.InitialDelay > 0 {

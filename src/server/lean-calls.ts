@@ -4,6 +4,7 @@ import type { ConnectError, ConnectRouter, ContextValues, ServiceImpl } from "@c
 import { messageBytesMax, requestReadMsMax } from "../limits.ts";
 import type { CallContext } from "./call.ts";
 import type { Request, Response } from "./http-reply.ts";
+import { Gathered } from "./gathered.ts";
 import { type Edge, type EdgeMethod, edgeMethodOf } from "./interceptor.ts";
 import { hasDeadline, headBytes, type LeanForm, leanFormOf } from "./lean-forms.ts";
 
@@ -124,21 +125,28 @@ function readBody(request: Request): Promise<Uint8Array> {
   // Not the compatible request over an HTTP/2 stream: it would copy each event of it.
   const source = "stream" in request ? request.stream : request;
   return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
+    /** Most bodies are one piece. */
+    let only: Uint8Array | undefined;
+    const gathered = new Gathered();
     // HTTP/1.1 has the same bound in its server.
     const cut = () => "stream" in request && request.stream.close(constants.NGHTTP2_CANCEL);
     const timer = setTimeout(cut, requestReadMsMax);
     function onData(chunk: Uint8Array): void {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes <= messageBytesMax + headBytes) return;
+      if (only === undefined && gathered.length === 0) {
+        only = chunk;
+      } else {
+        if (only !== undefined) gathered.add(only);
+        only = undefined;
+        gathered.add(chunk);
+      }
+      if ((only ?? gathered).length <= messageBytesMax + headBytes) return;
       // The rest stays with its sender, who is told by Connect's handler: cut off in the middle of its message, many a
       // client would tell its user of a broken connection.
       source.pause();
       onEnd();
     }
-    const onEnd = () => settle(() => resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)));
+    // What is read of it may be kept for long: no more than that is to be kept with it.
+    const onEnd = () => settle(() => resolve(only ?? gathered.bytes.slice()));
     const onGone = () => settle(() => reject(new Error("the caller has gone before its message was read")));
     function settle(tell: () => void): void {
       clearTimeout(timer);

@@ -8,6 +8,7 @@ import { messageBytesMax, requestReadMsMax } from "../limits.ts";
 import type { SessionResponse } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { keySignalKey } from "./call.ts";
 import { unauthenticated } from "./errors.ts";
+import { Gathered } from "./gathered.ts";
 import type { Request, Response } from "./http-reply.ts";
 import type { Edge, StreamEdge } from "./interceptor.ts";
 import { hasDeadline, headBytes } from "./lean-forms.ts";
@@ -33,7 +34,7 @@ export function createLeanStreams(engine: Engine, edge: Edge): LeanStreams {
       if (asked !== path || !("stream" in request) || !("stream" in response)) return false;
       const form = formOf(request);
       if (form === undefined) return false;
-      serve(engine, form, response, edge.stream(name), values.get(keySignalKey));
+      serve(engine, form, response, () => edge.stream(name), values.get(keySignalKey));
       return true;
     },
   };
@@ -85,14 +86,16 @@ function serve(
   engine: Engine,
   form: Form,
   response: Http2ServerResponse,
-  edge: StreamEdge,
+  begun: () => StreamEdge,
   keySignal: AbortSignal | undefined,
 ): void {
   const { stream } = response;
   let scheduled = false;
   let full = false;
   let over = false;
+  let cut: NodeJS.Timeout | undefined;
   const pipe = createSessionPipe(engine, encodedMessages, schedule);
+  const edge = begun();
 
   /** The engine calls in the middle of its work: what it pushes until that is done goes out together. */
   function schedule(): void {
@@ -100,8 +103,16 @@ function serve(
     scheduled = true;
     queueMicrotask(() => {
       scheduled = false;
+      if (pipe.ended && !over) cutLater();
       pump();
     });
+  }
+  /**
+   * A worker hangs up behind the last message. What it sends until then is read and thrown away. One that does not read
+   * would keep what it was to be told, and its connection, for as long as it lives.
+   */
+  function cutLater(): void {
+    cut ??= setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestReadMsMax);
   }
   function pump(): void {
     if (over) return;
@@ -135,9 +146,7 @@ function serve(
     settle();
     begin();
     form.end(response, error);
-    // A worker hangs up behind the last message. What it sends until then is read and thrown away.
-    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestReadMsMax);
-    stream.once("close", () => clearTimeout(timer));
+    cutLater();
   }
   function gone(): void {
     if (over) return;
@@ -154,7 +163,10 @@ function serve(
     full = false;
     pump();
   });
-  stream.on("close", gone);
+  stream.on("close", () => {
+    clearTimeout(cut);
+    gone();
+  });
   stream.on("aborted", gone);
   readMessages(stream, pipe);
   keySignal?.addEventListener("abort", pipe.stop, { once: true });
@@ -180,9 +192,8 @@ function headOf(flags: number, bytes: number): Buffer {
 
 /** Cuts what comes into messages. A stream that ends within one has failed, and so has one that cannot be understood. */
 function readMessages(stream: ServerHttp2Stream, pipe: SessionPipe<LeanSessionRequest>): void {
-  /** What came of a message that is not whole, how many bytes that is, and how many have to come before it is looked at. */
-  let parts: Uint8Array[] = [];
-  let partsBytes = 0;
+  /** What came of a message that is not whole, and how many bytes have to be there before it is looked at. */
+  const gathered = new Gathered();
   let wantedBytes = headBytes;
 
   /** In Connect's words, of which unreadable.ts makes a reason. */
@@ -190,13 +201,13 @@ function readMessages(stream: ServerHttp2Stream, pipe: SessionPipe<LeanSessionRe
 
   function onData(chunk: Uint8Array): void {
     if (pipe.ended) return;
-    parts.push(chunk);
-    partsBytes += chunk.length;
-    if (partsBytes < wantedBytes) return;
-    const bytes = parts.length === 1 ? chunk : Buffer.concat(parts);
-    const taken = readWhole(bytes);
-    partsBytes = bytes.length - taken;
-    parts = partsBytes === 0 ? [] : [bytes.subarray(taken)];
+    if (gathered.length > 0 || chunk.length < wantedBytes) {
+      gathered.add(chunk);
+      if (gathered.length >= wantedBytes) gathered.drop(readWhole(gathered.bytes));
+      return;
+    }
+    const taken = readWhole(chunk);
+    if (taken < chunk.length) gathered.add(chunk.subarray(taken));
   }
   /** Reads the messages that are whole; how many bytes they took. */
   function readWhole(bytes: Uint8Array): number {
@@ -207,7 +218,7 @@ function readMessages(stream: ServerHttp2Stream, pipe: SessionPipe<LeanSessionRe
       if (bytes.length - at < headBytes) return at;
       const messageBytes = view.getUint32(at + 1);
       if (messageBytes > messageBytesMax) fail(Code.ResourceExhausted, `a message has ${messageBytes} bytes`);
-      else if (view.getUint8(at) !== 0) fail(Code.Internal, compressedUnasked);
+      else if ((view.getUint8(at) & compressedFlag) !== 0) fail(Code.Internal, compressedUnasked);
       if (pipe.ended) return at;
       wantedBytes += messageBytes;
       if (bytes.length - at < wantedBytes) return at;
@@ -229,11 +240,16 @@ function readMessages(stream: ServerHttp2Stream, pipe: SessionPipe<LeanSessionRe
   stream.on("data", onData);
   stream.on("end", () => {
     if (pipe.ended) return;
-    if (partsBytes === 0) return pipe.halfClosed();
-    const missing = wantedBytes - partsBytes;
-    fail(Code.InvalidArgument, partsBytes < headBytes ? incomplete : `the stream ended ${missing} ${beforeMessage}`);
+    if (gathered.length === 0) return pipe.halfClosed();
+    const missing = wantedBytes - gathered.length;
+    fail(
+      Code.InvalidArgument,
+      gathered.length < headBytes ? incomplete : `the stream ended ${missing} ${beforeMessage}`,
+    );
   });
 }
+/** What other flags mean nobody has said. */
+const compressedFlag = 1;
 const incomplete = "protocol error: incomplete envelope";
 const beforeMessage = "bytes before its last message did";
 const compressedUnasked = "received compressed envelope, but do not know how to decompress";

@@ -61,6 +61,12 @@ async function open(answer: (stream: http2.ServerHttp2Stream, headers: http2.Inc
     frames,
     opened: opened.promise,
     ended: ended.promise,
+    /** The code with which the server saw it reset. */
+    async closed() {
+      const stream = await opened.promise;
+      if (!stream.closed) await once(stream, "close");
+      return stream.rstCode;
+    },
     writables: () => writables,
     /** Nonces of the pongs that came. */
     pongs() {
@@ -115,6 +121,37 @@ test("frames go both ways, in order, and the end is heard", async () => {
     authorization: "Bearer a-key-of-the-test",
     "connect-protocol-version": "1",
   });
+});
+
+test("a frame that cannot be encoded ends the stream, and nothing is thrown where nobody listens", async () => {
+  const worker = await open((stream) => stream.respond(ok));
+  await worker.opened;
+  const bad = create(WorkerFrameSchema, { frame: { case: "pong", value: { nonce: 2n ** 80n } } });
+  worker.stream.send(bad);
+  const error = (await worker.ended) as ConnectError;
+  expect([error.code, error.message]).toEqual([Code.Internal, expect.stringContaining("nonce")]);
+  expect(await worker.closed()).toBe(http2.constants.NGHTTP2_CANCEL);
+});
+
+test("a stream that is given up before it opens is silent when its connection ends", async () => {
+  const uncaught: unknown[] = [];
+  const note = (error: unknown) => uncaught.push(error);
+  process.on("uncaughtException", note);
+  try {
+    for (let turns = 0; turns < 12; turns++) {
+      const worker = await open((stream) => stream.respond(ok));
+      await worker.opened;
+      const events = { onFrame() {}, onWritable() {}, onEnd: note };
+      worker.ports.openStream(events).abort();
+      for (let turn = 0; turn < turns; turn++) await null;
+      worker.ports.close();
+      await worker.ended;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off("uncaughtException", note);
+  }
+  expect(uncaught).toEqual([]);
 });
 
 test("while the server does not read, frames wait; it is told when they have left", async () => {

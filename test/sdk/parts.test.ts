@@ -1,3 +1,4 @@
+import { toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { mayRepeat } from "../../clients/typescript/src/calls.ts";
 import fc from "fast-check";
@@ -7,6 +8,7 @@ import { decodePayload, encodePayload, encodeWithin, jsonCodec } from "../../cli
 import {
   CancelledError,
   InvalidArgumentError,
+  NonRetryableError,
   PayloadTooLargeError,
   RetryAfterError,
   StepFailedError,
@@ -16,6 +18,7 @@ import { Journal } from "../../clients/typescript/src/replay/journal.ts";
 import { checkKey, StepKeys } from "../../clients/typescript/src/replay/keys.ts";
 import { Reconnect } from "../../clients/typescript/src/reconnect.ts";
 import { toRetryPolicy } from "../../clients/typescript/src/retry-options.ts";
+import { FailureSchema } from "../../gen/ts/everstep/v1/failure_pb.ts";
 import { BackoffKind } from "../../gen/ts/everstep/v1/retry_policy_pb.ts";
 import { completed, entry } from "./peer.ts";
 
@@ -119,6 +122,28 @@ describe("failures", () => {
       expect(typeof toFailure(thrown).message).toBe("string");
     }
     expect(toFailure(new RetryAfterError("later", 1_500)).retryAfterMs).toBe(1_500n);
+  });
+
+  test("text is cut to the bytes that the server takes, between two characters", () => {
+    const error = Object.assign(new Error(`a${"\u20ac".repeat(10_000)}`), { name: "\u{1f600}".repeat(100) });
+    const { type, message, stack } = toFailure(error);
+    expect(message).toBe(`a${"\u20ac".repeat(5_461)}`);
+    expect(type).toBe("\u{1f600}".repeat(64));
+    expect(Buffer.byteLength(stack)).toBeLessThanOrEqual(8_192);
+    expect(toFailure(new Error("\u20ac".repeat(5_461))).message).toHaveLength(5_461);
+  });
+
+  test.each<[string, object]>([
+    ["a stack that is no text", { stack: ["a", "b"] }],
+    ["a message that is no text", { message: { a: 1 } }],
+    ["a message without a prototype", { message: Object.assign(Object.create(null), { self: 1n }) }],
+    ["a name that is no text", { name: 7 }],
+    ["a type that is no text", Object.assign(new NonRetryableError("x"), { type: Symbol("s") })],
+    ["a delay that no clock has", new RetryAfterError("later", Number.MAX_VALUE)],
+  ])("%s can be sent", (_what, odd) => {
+    const failure = toFailure(odd instanceof Error ? odd : Object.assign(new Error("x"), odd));
+    expect(() => toBinary(FailureSchema, failure)).not.toThrow();
+    expect(failure.retryAfterMs).toBeLessThanOrEqual(100_000_000_000_000n);
   });
 
   test("name the steps and the cancel that they carry", () => {

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CancelledError, RunFailedError } from "../../clients/typescript/src/errors.ts";
+import { CancelledError, InvalidArgumentError, RunFailedError } from "../../clients/typescript/src/errors.ts";
+import type { RetryOptions } from "../../clients/typescript/src/retry-options.ts";
 import { workflow } from "../../clients/typescript/src/workflow.ts";
 import { Cluster, until } from "./cluster.ts";
 
@@ -80,6 +81,45 @@ describe("with a real server", () => {
     broken = false;
     await cluster.client.retry(run.runId);
     expect(await run.result()).toBe(3);
+  });
+
+  test("a retry option that no policy can carry is refused before its step begins, and costs nobody else", async () => {
+    const bad: RetryOptions[] = [
+      { maxAttempts: Number.POSITIVE_INFINITY },
+      { maxAttempts: 2.5 },
+      { maxAttempts: -1 },
+      { initialDelayMs: Number.NaN },
+      { maxDelayMs: Number.POSITIVE_INFINITY },
+      { maxElapsedMs: -1 },
+      { factor: 0.5 },
+      { jitter: 2 },
+      { delaysMs: [] },
+      { delaysMs: [10, Number.NaN] },
+      { backoff: "none" as never },
+      { nonRetryableTypes: [TypeError as never] },
+    ];
+    let ran = 0;
+    const optimist = workflow("optimist", async (ctx) => {
+      const messages: string[] = [];
+      for (const [index, retry] of bad.entries()) {
+        const step = ctx.step(`bad-${index}`, () => ++ran, { retry });
+        const error = await step.catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(InvalidArgumentError);
+        messages.push((error as Error).message);
+      }
+      await ctx.step("good", () => ++ran, { retry: { maxAttempts: 0, delaysMs: [1.5], jitter: 1, factor: 1 } });
+      return messages;
+    });
+    cluster.worker({ workflows: [optimist] });
+    const run = await cluster.client.start(optimist);
+    const messages = (await run.result()) as string[];
+    expect(messages.map((message) => message.split(" ")[0])).toEqual(
+      bad.map((retry) => `retry.${Object.keys(retry)[0]}`),
+    );
+    expect(messages[1]).toBe(
+      "retry.maxAttempts is a whole number from 0, which is without limit, to 2147483647, not 2.5",
+    );
+    expect(ran).toBe(1);
   });
 
   test("a sleep suspends, short or long, and a wait times out", async () => {

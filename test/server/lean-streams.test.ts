@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { requestReadMsMax } from "../../src/limits.ts";
 import { createServer, type EverstepServer } from "../../src/server/server.ts";
 import { SessionRequestSchema } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { fakeEngine, fakeSession } from "./fake-engine.ts";
@@ -194,6 +195,16 @@ const stories: [string, (worker: Told) => Promise<void>][] = [
     async (worker) => void worker.stream.write(Buffer.concat([sent(hello), framed(messageOf(pong(1)), 1)])),
   ],
   [
+    "flags that nobody has explained",
+    async (worker) => {
+      worker.stream.write(
+        Buffer.concat([sent(hello), framed(messageOf(pong(1)), 64), framed(messageOf(pong(2)), 128)]),
+      );
+      await worker.until("pong", 2);
+      worker.end();
+    },
+  ],
+  [
     "a stream that ends within a message",
     async (worker) => void worker.stream.end(Buffer.concat([sent(hello), framed(messageOf(pong(1)), 0, 100)])),
   ],
@@ -243,6 +254,26 @@ describe.each(["application/grpc", "application/connect+proto"])("%s", (type) =>
     if (lean.bugs === 0) expect(lean).toEqual(connects);
     else expect({ ...lean, trailers: {}, bytes: {} }).toEqual({ ...connects, trailers: {}, bytes: {} });
     expect(`${lean.bytes}${Object.values(lean.trailers)}`).not.toContain("secret");
+  });
+
+  test("a worker that does not read what the engine ended with is cut off", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const worker = await open(type);
+      worker.stream.pause();
+      worker.stream.write(sent(hello));
+      await worker.until("hello");
+      for (let i = 0; i < 100; i++) worker.push(large(100_000));
+      worker.end();
+      await new Promise((resolve) => setImmediate(resolve));
+      await vi.advanceTimersByTimeAsync(requestReadMsMax - 1);
+      expect(worker.stream.closed).toBe(false);
+      vi.advanceTimersByTime(1);
+      await once(worker.stream, "close");
+      expect(worker.stream.rstCode).toBe(http2.constants.NGHTTP2_CANCEL);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a worker that has gone closes the engine's end", async () => {

@@ -6,6 +6,7 @@ import type { LeaseRun } from "./lease-run.ts";
 import { delayMsMax } from "./limits.ts";
 import { kindOf, type Recorded } from "./replay/journal.ts";
 import { checkKey } from "./replay/keys.ts";
+import { checkRetryOptions } from "./retry-options.ts";
 import { Settlement } from "./settlement.ts";
 import type { StepFunction } from "./step-attempt.ts";
 import { noOptions, StepCall, type StepOptions } from "./step-call.ts";
@@ -83,6 +84,9 @@ export class RunContext implements WorkflowContext {
       if (options.timeoutMs !== undefined) checkDelay("timeoutMs", options.timeoutMs);
       const run = this.#run;
       const recorded = run.journal.find(stepKey);
+      // What has ended keeps its outcome, whatever its options are now.
+      const hasEnded = recorded?.case === "completed" || recorded?.case === "failed";
+      if (options.retry !== undefined && !hasEnded) checkRetryOptions(options.retry);
       if (recorded === undefined) {
         run.whenLive(() => new StepCall(run, stepKey, fn, options, settlement as Settlement).begin(1));
         return;

@@ -16,7 +16,13 @@ import {
   StepFailedError,
   StepTimeoutError,
 } from "./errors.ts";
-import { failureDepthMax, failureMessageLengthMax, failureStackLengthMax, failureTypeLengthMax } from "./limits.ts";
+import {
+  delayMsMax,
+  failureDepthMax,
+  failureMessageBytesMax,
+  failureStackBytesMax,
+  failureTypeBytesMax,
+} from "./limits.ts";
 
 export function toFailure(error: unknown, depth = 1): Failure {
   const known = error instanceof Error ? error : undefined;
@@ -24,9 +30,9 @@ export function toFailure(error: unknown, depth = 1): Failure {
   const cause = known?.cause ?? (known instanceof AggregateError ? known.errors[0] : undefined);
   return {
     $typeName: "everstep.v1.Failure",
-    type: typeOf(error).slice(0, failureTypeLengthMax),
-    message: textOf(error).slice(0, failureMessageLengthMax),
-    stack: (known?.stack ?? "").slice(0, failureStackLengthMax),
+    type: clipped(() => typeOf(error), failureTypeBytesMax),
+    message: clipped(() => known?.message ?? error, failureMessageBytesMax),
+    stack: clipped(() => known?.stack ?? "", failureStackBytesMax),
     ...(details === undefined
       ? {}
       : { details: { $typeName: "everstep.v1.Payload", data: { case: "json", value: details }, encoding: "" } }),
@@ -45,11 +51,11 @@ function isNonRetryable(error: unknown): boolean {
 
 function retryAfterOf(error: unknown): number {
   const wanted = error instanceof RetryAfterError ? error.retryAfterMs : 0;
-  return Number.isFinite(wanted) && wanted > 0 ? wanted : 0;
+  return Number.isFinite(wanted) && wanted > 0 ? Math.min(wanted, delayMsMax) : 0;
 }
 
 /** Names that are part of the contract between languages differ from the class names here. */
-function typeOf(error: unknown): string {
+function typeOf(error: unknown): unknown {
   if (error instanceof NonRetryableError || error instanceof RemoteError) return error.type;
   if (error instanceof StepTimeoutError) return "StepTimeout";
   if (error instanceof PayloadTooLargeError) return "PayloadTooLarge";
@@ -62,9 +68,25 @@ function typeOf(error: unknown): string {
   return error.name !== "Error" ? error.name : (error.constructor?.name ?? "Error");
 }
 
-function textOf(error: unknown): string {
-  if (error instanceof Error) return error.message;
-  return typeof error === "string" ? error : (jsonOrUndefined(error) ?? String(error));
+/** Whatever was thrown, or put in the place of an error's text, is told somehow. */
+function asText(read: () => unknown): string {
+  try {
+    const value = read();
+    return typeof value === "string" ? value : (jsonOrUndefined(value) ?? String(value));
+  } catch {
+    return ""; // a getter that throws, or nothing that a text can be made of
+  }
+}
+
+/** Cut, where it is longer, between two characters. */
+function clipped(read: () => unknown, bytesMax: number): string {
+  const text = asText(read);
+  if (text.length * 3 <= bytesMax) return text; // a UTF-16 unit takes three bytes at most
+  const bytes = Buffer.from(text);
+  if (bytes.length <= bytesMax) return text;
+  let end = bytesMax;
+  while (((bytes[end] as number) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString("utf8", 0, end);
 }
 
 export function toFailureInfo(failure: Failure | undefined): FailureInfo {
@@ -131,7 +153,7 @@ function jsonOrUndefined(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   try {
     const json = JSON.stringify(value);
-    return json !== undefined && json.length <= failureMessageLengthMax ? json : undefined;
+    return json !== undefined && json.length <= failureMessageBytesMax ? json : undefined;
   } catch {
     return undefined; // cyclic or with bigints: the message still says what happened
   }

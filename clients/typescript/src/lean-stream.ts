@@ -41,14 +41,13 @@ export function openLeanStream(connection: LeanConnection, events: StreamEvents)
   }
   function flush(): void {
     while (!full && !over && waiting.length > 0) {
-      const pieces: Uint8Array[] = [];
-      let taken = 0;
-      for (let bytes = 0; taken < waiting.length && bytes < writeBytesMax; taken++) {
-        const message = toBinary(leanSession.input, leanRequest(waiting[taken] as WorkerFrame));
-        pieces.push(headOf(message.length), message);
-        bytes += message.length;
+      let pieces: Uint8Array[];
+      try {
+        pieces = encodeWaiting();
+      } catch (error) {
+        // Here nobody can be told which call gave a value that no frame can carry; who made the frame should have asked.
+        return end(ConnectError.from(error, Code.Internal));
       }
-      waiting = waiting.slice(taken);
       full = stream?.write(Buffer.concat(pieces)) === false;
     }
     if (full || over) return;
@@ -56,10 +55,23 @@ export function openLeanStream(connection: LeanConnection, events: StreamEvents)
     else events.onWritable();
   }
 
+  function encodeWaiting(): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let taken = 0;
+    for (let bytes = 0; taken < waiting.length && bytes < writeBytesMax; taken++) {
+      const message = toBinary(leanSession.input, leanRequest(waiting[taken] as WorkerFrame));
+      pieces.push(headOf(message.length), message);
+      bytes += message.length;
+    }
+    waiting = waiting.slice(taken);
+    return pieces;
+  }
+
   function opened(given: ClientHttp2Stream): void {
     stream = given;
-    if (over) return given.close(constants.NGHTTP2_CANCEL);
     let failure: Error | undefined;
+    given.on("error", (error) => (failure = error));
+    if (over) return given.close(constants.NGHTTP2_CANCEL);
     let answered = false;
     given.on("response", (headers) => {
       const status = headers[":status"] ?? 0;
@@ -82,7 +94,6 @@ export function openLeanStream(connection: LeanConnection, events: StreamEvents)
       full = false;
       flush();
     });
-    given.on("error", (error) => (failure = error));
     // As some proxies end them. One that was reset ends, too.
     given.on("end", () => {
       if (given.rstCode === 0) end(new ConnectError("the stream ended before its end was said", Code.InvalidArgument));

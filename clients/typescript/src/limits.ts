@@ -34,14 +34,19 @@ export const payloadBytesMaxDefault = 262_144;
 /** A new HTTP/2 connection after this many failed streams: the old one may be half dead behind a proxy. */
 export const failuresPerTransport = 3;
 
-/** Failure record limits (failure.proto). */
-export const failureTypeLengthMax = 256;
-export const failureMessageLengthMax = 16_384;
-export const failureStackLengthMax = 8_192;
+/** Failure record limits (failure.proto); longer text is cut. Of a stack less than the server takes: it is stored with each failure. */
+export const failureTypeBytesMax = 256;
+export const failureMessageBytesMax = 16_384;
+export const failureStackBytesMax = 8_192;
 export const failureDepthMax = 8;
 
 /** Longest sleep or timeout in milliseconds (change.proto). */
 export const delayMsMax = 1e14;
+
+/** Of a retry policy, as on the server (retry_policy.proto). */
+export const attemptsMax = 2_147_483_647;
+export const factorMax = 1_000;
+export const retryEntriesMax = 1_000;
 
 /** Longest step key or signal name in UTF-16 units; the server checks its own limit in bytes. */
 export const keyLengthMax = 1_024;

@@ -1,4 +1,6 @@
 import { BackoffKind, type RetryPolicy } from "../../../gen/ts/everstep/v1/retry_policy_pb.ts";
+import { InvalidArgumentError } from "./errors.ts";
+import { attemptsMax, delayMsMax, factorMax, retryEntriesMax } from "./limits.ts";
 
 /** When a failed step is tried again. The server decides with the policy that came with the failure. */
 export interface RetryOptions {
@@ -27,6 +29,34 @@ const backoffKinds = {
   linear: BackoffKind.LINEAR,
   exponential: BackoffKind.EXPONENTIAL,
 } as const;
+
+/** Throws InvalidArgumentError for what no policy on the wire can carry, before the step has begun. Ranges are the server's. */
+export function checkRetryOptions(options: RetryOptions): void {
+  const { maxAttempts, backoff, initialDelayMs, maxDelayMs, maxElapsedMs, delaysMs, factor, jitter } = options;
+  const attempts = `a whole number from 0, which is without limit, to ${attemptsMax}`;
+  check("maxAttempts", maxAttempts, attempts, (value) => Number.isInteger(value) && within(value, 0, attemptsMax));
+  const kinds = Object.keys(backoffKinds);
+  check("backoff", backoff, kinds.join(", "), (value) => kinds.includes(value));
+  check("initialDelayMs", initialDelayMs, delay, isDelay);
+  check("maxDelayMs", maxDelayMs, delay, isDelay);
+  check("maxElapsedMs", maxElapsedMs, delay, isDelay);
+  check("factor", factor, `a number from 1 to ${factorMax}`, (value) => within(value, 1, factorMax));
+  check("jitter", jitter, "a number from 0 to 1", (value) => within(value, 0, 1));
+  check("delaysMs", delaysMs, `1 to ${retryEntriesMax} of ${delay}`, (list) => isList(list, 1) && list.every(isDelay));
+  const names = `at most ${retryEntriesMax} names`;
+  check("nonRetryableTypes", options.nonRetryableTypes, names, (list) => isList(list, 0) && list.every(isName));
+}
+
+function check<T>(option: string, value: T | undefined, range: string, isRight: (value: T) => boolean): void {
+  if (value === undefined || isRight(value)) return;
+  throw new InvalidArgumentError(`retry.${option} is ${range}, not ${JSON.stringify(value) ?? String(value)}`);
+}
+const delay = "a number of milliseconds from 0 to 10^14";
+const within = (value: unknown, min: number, max: number) => typeof value === "number" && value >= min && value <= max;
+const isDelay = (value: unknown) => within(value, 0, delayMsMax);
+const isName = (value: unknown) => typeof value === "string" && value !== "";
+const isList = (value: unknown, min: number) =>
+  Array.isArray(value) && value.length >= min && value.length <= retryEntriesMax;
 
 const integer = (value: number): bigint => BigInt(Math.max(0, Math.ceil(value)));
 
