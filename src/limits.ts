@@ -42,7 +42,7 @@ export const quickEventMs = 0.03;
 
 /**
  * A disk that is slow is left waiting for this share of its last commit when workers were just answered, for what they
- * ask next: two commits of 50 ms become one of 60. It is over as soon as as much has come as there was before.
+ * ask next: two commits of 50 ms become one of 60. It is over as soon as as much was asked for as there was before.
  */
 export const commitDelayShare = 0.2;
 

@@ -17,18 +17,21 @@ const beats = new Histogram();
 const reads = new Histogram();
 
 async function beat(): Promise<never> {
-  let sentAtMs = 0;
+  const sentAtMs = new Map<bigint, number>();
   const stream = openStream(url, {
     capacity: 1,
     workflow: "nothing",
     identity: "beats",
     onFrame(frame) {
-      if (frame.case === "beatAck") beats.record(performance.now() - sentAtMs);
+      if (frame.case !== "beatAck") return;
+      const { beatSeq } = frame.value;
+      beats.record(performance.now() - (sentAtMs.get(beatSeq) ?? Number.NaN));
+      sentAtMs.delete(beatSeq);
     },
   });
   for (let beatSeq = 1n; ; beatSeq++) {
     await pause(everyMs);
-    sentAtMs = performance.now();
+    sentAtMs.set(beatSeq, performance.now());
     stream.push({ case: "beat", value: { $typeName: "everstep.v1.Beat", beatSeq, held: [] } });
   }
 }

@@ -26,7 +26,10 @@ export interface Pace {
   headStartCommands(waiting: number): number;
   /** What is decided goes to the store behind the commit under way. */
   isWorthQueueing(events: number, eventsUnderWay: number): boolean;
-  /** Behind a commit of `answered` events: delays the next, which has `decided` so far, where that gains something. */
+  /**
+   * Behind a commit of so many events that were asked for: delays the next, for which so many were decided, where that gains
+   * something.
+   */
   delay(answered: number, decided: number): void;
   /** The next commit is to wait; not when as much was decided as the delay is for. */
   isDelayed(decided: number): boolean;

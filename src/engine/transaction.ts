@@ -39,6 +39,8 @@ export interface OpenBatch extends Transaction {
   alone: boolean;
   /** Payload and detail of its events. */
   bytes: number;
+  /** Events of its works: not those that the server adds by itself, which nobody asked for. */
+  asked: number;
   readonly works: Work[];
   readonly callbacks: ((() => void) | Settled)[];
   readonly besides: (() => void)[];
@@ -50,6 +52,7 @@ export function openBatch(commitNo: number, claimWrite: () => void): OpenBatch {
   return {
     alone: false,
     bytes: 0,
+    asked: 0,
     commitNo,
     batch: { commitNo, newestAtMs: 0, events: [], runs: [], deadlines: [] },
     works: [],

@@ -134,7 +134,7 @@ export function createWriter(options: {
     return pace.isWorthQueueing(open.batch.events.length, underWay.batch.events.length);
   }
   function isDelayed(): boolean {
-    return alone === 0 && !open.alone && hasRoom() && pace.isDelayed(open.batch.events.length);
+    return alone === 0 && !open.alone && hasRoom() && pace.isDelayed(open.asked);
   }
   function headStartCommands(): number {
     const isIdle = committing.length === 0 && alone === 0 && !open.alone;
@@ -152,6 +152,7 @@ export function createWriter(options: {
     try {
       work.run(open);
       for (let i = from; i < events.length; i++) open.bytes += events[i]?.event.bytes ?? 0;
+      open.asked += events.length - from;
     } catch (error) {
       if (events.length > from) throw error; // half of it must not be committed
       // It stays among the works of the batch: when that one fails, this is discarded and answered with the others.
@@ -217,9 +218,8 @@ export function createWriter(options: {
       case "durable": {
         committing.shift();
         durableCommitNo = batch.commitNo;
-        const { events } = batch.batch;
-        hooks.durable(batch.batch, pace.ended(events.length));
-        if (committing.length === 0) pace.delay(events.length, open.batch.events.length);
+        hooks.durable(batch.batch, pace.ended(batch.batch.events.length));
+        if (committing.length === 0) pace.delay(batch.asked, open.asked);
         // The next commit is under way before the answers of this one are written: the disk does not wait for them.
         const next = committing.length === 0 && !isDelayed() ? prepare() : undefined;
         if (next !== undefined && writes(next)) commit(next);
@@ -307,6 +307,7 @@ export function createWriter(options: {
     hooks.fatal(message);
     for (const work of refused) work.refuse(shuttingDown());
     committing = [];
+    pace.release();
     settleIdlers();
   }
 
@@ -356,6 +357,7 @@ export function createWriter(options: {
     },
     stop() {
       state = "stopped";
+      pace.release();
     },
     get waiting() {
       return committing.reduce((sum, batch) => sum + batch.works.length, mailbox.length + open.works.length);

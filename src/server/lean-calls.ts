@@ -145,7 +145,7 @@ function readBody(request: Request): Promise<Uint8Array> {
       source.pause();
       onEnd();
     }
-    // What is read of it may be kept for long: no more than that is to be kept with it.
+    // A copy: what is read of it may be kept for long, and the room that was doubled in vain would be kept with it.
     const onEnd = () => settle(() => resolve(only ?? gathered.bytes.slice()));
     const onGone = () => settle(() => reject(new Error("the caller has gone before its message was read")));
     function settle(tell: () => void): void {

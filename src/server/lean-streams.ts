@@ -109,10 +109,11 @@ function serve(
   }
   /**
    * A worker hangs up behind the last message. What it sends until then is read and thrown away. One that does not read
-   * would keep what it was to be told, and its connection, for as long as it lives.
+   * would keep what it was to be told, and its connection, for as long as it lives; one that does gets its time anew.
    */
   function cutLater(): void {
     cut ??= setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestReadMsMax);
+    cut.refresh();
   }
   function pump(): void {
     if (over) return;
@@ -161,6 +162,7 @@ function serve(
 
   stream.on("drain", () => {
     full = false;
+    cut?.refresh();
     pump();
   });
   stream.on("close", () => {

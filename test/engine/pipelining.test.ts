@@ -197,6 +197,25 @@ test("behind a commit on a slow disk what came meanwhile waits for what its answ
   expect(rig.store.readMeta().commitNo).toBe(6);
 });
 
+test("what the server adds to a commit by itself is not waited for", async () => {
+  const { store, rig } = held({});
+  await rig.worker({ capacity: 10 }).greeted();
+  store.holding = true;
+  const starts = [rig.start(), rig.start()];
+  await turns();
+  starts.push(rig.start());
+  await rig.advanceMs(50);
+  store.release();
+  await turns();
+  // Two starts and their two grants are in the file; three starts are all that can be asked for again.
+  starts.push(rig.start(), rig.start());
+  await turns();
+  expect(store.given).toEqual([1, 2]);
+  store.holding = false;
+  store.release();
+  await Promise.all(starts);
+});
+
 test("the file is asked for the id of a start that the caller chose, not for one that was just made", async () => {
   const { store } = new HeldStore();
   const asked: string[] = [];

@@ -4,19 +4,20 @@ import { silentLog } from "../../src/engine/telemetry.ts";
 import type { Transaction } from "../../src/engine/transaction.ts";
 import { createWriter } from "../../src/engine/writer.ts";
 import * as limits from "../../src/limits.ts";
-import { createMemoryStore } from "../../src/store/memory/store.ts";
 import { completed } from "../store/fixtures.ts";
+import { HeldStore } from "../support/held-store.ts";
 import { TestClock } from "../support/test-clock.ts";
 
 // The writer by itself, with work that breaks its promise to decide before it records.
 
 function writing() {
-  const store = createMemoryStore();
+  const store = new HeldStore();
+  const clock = new TestClock();
   const fatal: string[] = [];
   const told: string[] = [];
   const writer = createWriter({
-    store,
-    clock: new TestClock(),
+    store: store.store,
+    clock,
     log: silentLog,
     limits,
     hooks: {
@@ -40,14 +41,36 @@ function writing() {
   const settle = async () => {
     for (let turn = 0; turn < 10; turn++) await immediate();
   };
-  const events = (runNo: number) => store.readEvents(runNo, { afterSeq: 0, limit: 9, bytesMax: 1e6, throughSeq: 0 });
-  return { writer, fatal, told, submit, settle, events };
+  const events = (runNo: number) =>
+    store.store.readEvents(runNo, { afterSeq: 0, limit: 9, bytesMax: 1e6, throughSeq: 0 });
+  return { writer, fatal, told, submit, settle, events, clock, store };
 }
 const record = (transaction: Transaction, runNo: number) =>
   transaction.batch.events.push({ runNo, event: completed(1, "s") });
 function bug(): never {
   throw new TypeError("a bug");
 }
+
+test("who waits for the writer is told that it has stopped while a commit was delayed", async () => {
+  const { writer, submit, settle, fatal, clock, store } = writing();
+  store.holding = true;
+  submit("first", (transaction) => record(transaction, 1));
+  await settle();
+  submit("second", (transaction) => record(transaction, 2));
+  await clock.advanceMs(50, settle);
+  store.release();
+  await settle();
+  expect(store.given).toEqual([1]);
+  const idle = writer.idle();
+  submit("bad", (transaction) => {
+    record(transaction, 3);
+    bug();
+  });
+  await settle();
+  await idle;
+  expect(fatal).toHaveLength(1);
+  expect(store.given).toEqual([1]);
+});
 
 test("a bug in a command that has recorded nothing costs that command", async () => {
   const { submit, settle, told, fatal, events } = writing();

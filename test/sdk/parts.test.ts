@@ -97,9 +97,22 @@ describe("codec", () => {
     const label = { $typeName: "everstep.v1.Payload", encoding: "zip", data: { case: "json", value: "1" } } as const;
     expect(() => decodePayload(jsonCodec, label)).toThrow(expect.objectContaining({ reason: "PAYLOAD_CODEC" }));
   });
+
+  test.each([
+    ["a promise", Promise.resolve({ json: "1" })],
+    ["an object for JSON", { json: { a: 1 } }],
+    ["a text for bytes", { bytes: "ab" }],
+    ["a label that is no text", { json: "1", encoding: 7 }],
+  ])("a codec that gives %s is told so, and nothing is sent", (_what, encoded) => {
+    const codec = { ...jsonCodec, encode: () => encoded as never };
+    expect(() => encodePayload(codec, 1)).toThrow(expect.objectContaining({ reason: "PAYLOAD_CODEC" }));
+  });
 });
 
 describe("failures", () => {
+  function boom(): never {
+    throw new Error("not to be read");
+  }
   test("keep type, causes and details both ways", () => {
     const error = Object.assign(new RangeError("outer", { cause: new TypeError("inner") }), { details: { a: 1 } });
     const back = toError(toFailureInfo(toFailure(error)));
@@ -139,6 +152,9 @@ describe("failures", () => {
     ["a message without a prototype", { message: Object.assign(Object.create(null), { self: 1n }) }],
     ["a name that is no text", { name: 7 }],
     ["a type that is no text", Object.assign(new NonRetryableError("x"), { type: Symbol("s") })],
+    ["details that cannot be read", Object.defineProperty(new Error("x"), "details", { get: boom })],
+    ["a cause that cannot be read", Object.defineProperty(new Error("x"), "cause", { get: boom })],
+    ["a mark that cannot be read", Object.defineProperty(new Error("x"), "nonRetryable", { get: boom })],
     ["a delay that no clock has", new RetryAfterError("later", Number.MAX_VALUE)],
   ])("%s can be sent", (_what, odd) => {
     const failure = toFailure(odd instanceof Error ? odd : Object.assign(new Error("x"), odd));

@@ -85,7 +85,7 @@ describe("with a real server", () => {
 
   test("a retry option that no policy can carry is refused before its step begins, and costs nobody else", async () => {
     const bad: RetryOptions[] = [
-      { maxAttempts: Number.POSITIVE_INFINITY },
+      { maxAttempts: Number.NaN },
       { maxAttempts: 2.5 },
       { maxAttempts: -1 },
       { initialDelayMs: Number.NaN },
@@ -97,6 +97,8 @@ describe("with a real server", () => {
       { delaysMs: [10, Number.NaN] },
       { backoff: "none" as never },
       { nonRetryableTypes: [TypeError as never] },
+      { nonRetryableTypes: ["\u20ac".repeat(86)] },
+      { maxAttempts: 3n as never },
     ];
     let ran = 0;
     const optimist = workflow("optimist", async (ctx) => {
@@ -108,6 +110,8 @@ describe("with a real server", () => {
         messages.push((error as Error).message);
       }
       await ctx.step("good", () => ++ran, { retry: { maxAttempts: 0, delaysMs: [1.5], jitter: 1, factor: 1 } });
+      const endless: RetryOptions = { maxAttempts: Number.POSITIVE_INFINITY, initialDelayMs: 1, maxDelayMs: 1 };
+      await ctx.step("endless", ({ attempt }) => void expect(attempt).toBe(6), { retry: endless });
       return messages;
     });
     cluster.worker({ workflows: [optimist] });
@@ -116,6 +120,7 @@ describe("with a real server", () => {
     expect(messages.map((message) => message.split(" ")[0])).toEqual(
       bad.map((retry) => `retry.${Object.keys(retry)[0]}`),
     );
+    expect(messages[0]).toMatch(/, not NaN$/);
     expect(messages[1]).toBe(
       "retry.maxAttempts is a whole number from 0, which is without limit, to 2147483647, not 2.5",
     );

@@ -40,10 +40,22 @@ export function encodePayload(codec: PayloadCodec, value: unknown): Payload | un
   } catch (error) {
     throw new PayloadCodecError("the value cannot be encoded", { cause: error });
   }
-  const { json, bytes, encoding = "" } = encoded;
+  const { json, bytes, encoding = "" } = checkEncoded(encoded);
   if (json !== undefined) return { $typeName: "everstep.v1.Payload", data: { case: "json", value: json }, encoding };
   if (bytes !== undefined) return { $typeName: "everstep.v1.Payload", data: { case: "bytes", value: bytes }, encoding };
   return undefined;
+}
+
+/** A codec may be written in JavaScript, or be asynchronous by mistake: what it gives could not be sent, or would be lost. */
+function checkEncoded(encoded: EncodedPayload): EncodedPayload {
+  const { json, bytes, encoding, then } = encoded as EncodedPayload & { readonly then?: unknown };
+  const isRight =
+    then === undefined &&
+    (json === undefined || typeof json === "string") &&
+    (bytes === undefined || bytes instanceof Uint8Array) &&
+    (encoding === undefined || typeof encoding === "string");
+  if (isRight) return encoded;
+  throw new PayloadCodecError("a codec's encode returns { json: string } or { bytes: Uint8Array }, at once");
 }
 
 export function decodePayload(codec: PayloadCodec, payload: Payload | undefined): unknown {

@@ -85,8 +85,8 @@ export class RunContext implements WorkflowContext {
       const run = this.#run;
       const recorded = run.journal.find(stepKey);
       // What has ended keeps its outcome, whatever its options are now.
-      const hasEnded = recorded?.case === "completed" || recorded?.case === "failed";
-      if (options.retry !== undefined && !hasEnded) checkRetryOptions(options.retry);
+      const hasEnded = recorded !== undefined && recorded.case !== "started" && recorded.case !== "retrying";
+      if (options.retry && !hasEnded) checkRetryOptions(options.retry);
       if (recorded === undefined) {
         run.whenLive(() => new StepCall(run, stepKey, fn, options, settlement as Settlement).begin(1));
         return;

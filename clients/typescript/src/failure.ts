@@ -26,8 +26,8 @@ import {
 
 export function toFailure(error: unknown, depth = 1): Failure {
   const known = error instanceof Error ? error : undefined;
-  const details = jsonOrUndefined((error as { details?: unknown } | undefined)?.details);
-  const cause = known?.cause ?? (known instanceof AggregateError ? known.errors[0] : undefined);
+  const details = jsonOrUndefined(() => (error as { details?: unknown } | undefined)?.details);
+  const cause = readable(() => known?.cause ?? (known instanceof AggregateError ? known.errors[0] : undefined));
   return {
     $typeName: "everstep.v1.Failure",
     type: clipped(() => typeOf(error), failureTypeBytesMax),
@@ -46,7 +46,7 @@ export function toFailure(error: unknown, depth = 1): Failure {
 function isNonRetryable(error: unknown): boolean {
   if (error instanceof NonRetryableError || error instanceof PayloadTooLargeError || error instanceof PayloadCodecError)
     return true;
-  return (error as { nonRetryable?: unknown } | undefined)?.nonRetryable === true;
+  return readable(() => (error as { nonRetryable?: unknown } | undefined)?.nonRetryable) === true;
 }
 
 function retryAfterOf(error: unknown): number {
@@ -72,7 +72,7 @@ function typeOf(error: unknown): unknown {
 function asText(read: () => unknown): string {
   try {
     const value = read();
-    return typeof value === "string" ? value : (jsonOrUndefined(value) ?? String(value));
+    return typeof value === "string" ? value : (jsonOrUndefined(() => value) ?? String(value));
   } catch {
     return ""; // a getter that throws, or nothing that a text can be made of
   }
@@ -149,12 +149,20 @@ function parseDetails(failure: Failure): unknown {
   }
 }
 
-function jsonOrUndefined(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
+function jsonOrUndefined(read: () => unknown): string | undefined {
   try {
-    const json = JSON.stringify(value);
+    const json = JSON.stringify(read());
     return json !== undefined && json.length <= failureMessageBytesMax ? json : undefined;
   } catch {
     return undefined; // cyclic or with bigints: the message still says what happened
+  }
+}
+
+/** Undefined when a getter throws. */
+function readable(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }

@@ -1,10 +1,10 @@
 import { BackoffKind, type RetryPolicy } from "../../../gen/ts/everstep/v1/retry_policy_pb.ts";
 import { InvalidArgumentError } from "./errors.ts";
-import { attemptsMax, delayMsMax, factorMax, retryEntriesMax } from "./limits.ts";
+import { attemptsMax, delayMsMax, factorMax, failureTypeBytesMax, retryEntriesMax } from "./limits.ts";
 
 /** When a failed step is tried again. The server decides with the policy that came with the failure. */
 export interface RetryOptions {
-  /** Attempts in all, the first included. Default 4; 0 means without limit. */
+  /** Attempts in all, the first included. Default 4; 0 means without limit, and so does Infinity. */
   readonly maxAttempts?: number;
   /** Default "exponential". */
   readonly backoff?: "fixed" | "linear" | "exponential";
@@ -30,11 +30,11 @@ const backoffKinds = {
   exponential: BackoffKind.EXPONENTIAL,
 } as const;
 
-/** Throws InvalidArgumentError for what no policy on the wire can carry, before the step has begun. Ranges are the server's. */
+/** Throws InvalidArgumentError for what the server would refuse, before the step has begun. */
 export function checkRetryOptions(options: RetryOptions): void {
   const { maxAttempts, backoff, initialDelayMs, maxDelayMs, maxElapsedMs, delaysMs, factor, jitter } = options;
   const attempts = `a whole number from 0, which is without limit, to ${attemptsMax}`;
-  check("maxAttempts", maxAttempts, attempts, (value) => Number.isInteger(value) && within(value, 0, attemptsMax));
+  check("maxAttempts", maxAttempts, attempts, isAttempts);
   const kinds = Object.keys(backoffKinds);
   check("backoff", backoff, kinds.join(", "), (value) => kinds.includes(value));
   check("initialDelayMs", initialDelayMs, delay, isDelay);
@@ -43,18 +43,22 @@ export function checkRetryOptions(options: RetryOptions): void {
   check("factor", factor, `a number from 1 to ${factorMax}`, (value) => within(value, 1, factorMax));
   check("jitter", jitter, "a number from 0 to 1", (value) => within(value, 0, 1));
   check("delaysMs", delaysMs, `1 to ${retryEntriesMax} of ${delay}`, (list) => isList(list, 1) && list.every(isDelay));
-  const names = `at most ${retryEntriesMax} names`;
+  const names = `at most ${retryEntriesMax} names of 1 to ${failureTypeBytesMax} bytes`;
   check("nonRetryableTypes", options.nonRetryableTypes, names, (list) => isList(list, 0) && list.every(isName));
 }
 
 function check<T>(option: string, value: T | undefined, range: string, isRight: (value: T) => boolean): void {
   if (value === undefined || isRight(value)) return;
-  throw new InvalidArgumentError(`retry.${option} is ${range}, not ${JSON.stringify(value) ?? String(value)}`);
+  throw new InvalidArgumentError(`retry.${option} is ${range}, not ${String(value).slice(0, shownLengthMax)}`);
 }
+const shownLengthMax = 100;
 const delay = "a number of milliseconds from 0 to 10^14";
 const within = (value: unknown, min: number, max: number) => typeof value === "number" && value >= min && value <= max;
 const isDelay = (value: unknown) => within(value, 0, delayMsMax);
-const isName = (value: unknown) => typeof value === "string" && value !== "";
+const isName = (value: unknown) =>
+  typeof value === "string" && value !== "" && Buffer.byteLength(value) <= failureTypeBytesMax;
+const isAttempts = (value: unknown) =>
+  value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && within(value, 0, attemptsMax));
 const isList = (value: unknown, min: number) =>
   Array.isArray(value) && value.length >= min && value.length <= retryEntriesMax;
 
@@ -88,7 +92,7 @@ export function toRetryPolicy(options: RetryOptions | undefined, atMostOnce: boo
     ...(factor === undefined ? {} : { factor }),
     ...(maxDelayMs === undefined ? {} : { maxDelayMs: integer(maxDelayMs) }),
     ...(jitter === undefined ? {} : { jitter }),
-    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(maxAttempts === undefined ? {} : { maxAttempts: maxAttempts === Number.POSITIVE_INFINITY ? 0 : maxAttempts }),
     maxElapsedMs: integer(maxElapsedMs ?? 0),
     nonRetryableTypes: [...(nonRetryableTypes ?? [])],
     delaysMs: (delaysMs ?? []).map(integer),
