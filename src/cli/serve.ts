@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { pino } from "pino";
 import { createEngine, createServer } from "../index.ts";
 import { leaseTtlMsMax, leaseTtlMsMin, payloadBytesMax } from "../limits.ts";
+import { commandsAsCalled } from "./as-called.ts";
 import { ExitError, exitCodes } from "./exit-codes.ts";
 import { tuneHeap } from "./heap.ts";
 import { printLine, printNote } from "./output.ts";
@@ -91,9 +92,10 @@ function named(path: string, error: unknown): unknown {
 }
 
 function printBanner(url: string, db: string): void {
+  const { everstep, buf } = commandsAsCalled(process.env);
   printNote(`Everstep serves ${db} at ${url}`);
-  printNote('  start a run:   everstep run start order --input \'{"item":"book"}\'');
-  printNote("  list runs:     everstep run list");
-  printNote("  why it waits:  everstep run explain RUN_ID");
-  printNote(`  with buf:      buf curl ${url}/everstep.v1.RunService/ListRuns -d '{}'`);
+  printNote(`  start a run:   ${everstep} run start order --input '{"item":"book"}'`);
+  printNote(`  list runs:     ${everstep} run list`);
+  printNote(`  why it waits:  ${everstep} run explain RUN_ID`);
+  printNote(`  with buf:      ${buf} curl ${url}/everstep.v1.RunService/ListRuns -d '{}'`);
 }

@@ -1,6 +1,7 @@
 import { finalStatuses, type RunState } from "../core/state.ts";
 import type { Explanation, RunRef } from "./api.ts";
 import type { Kernel } from "./kernel.ts";
+import { durationText } from "./duration-text.ts";
 import { foldRun, getRun, rowOf, timersOf } from "./queries.ts";
 
 // What a run waits for and what will move it: the answer to "why does nothing happen?".
@@ -29,14 +30,15 @@ function explain(state: RunState, nowMs: number, leaseRemainingMs: number, queue
   const cancel = state.cancel === undefined || finalStatuses.has(state.status) ? "" : " A cancel is pending.";
   switch (state.status) {
     case "QUEUED": {
-      if (state.availableAtMs > nowMs) return `It becomes available in ${state.availableAtMs - nowMs} ms.${cancel}`;
+      if (state.availableAtMs > nowMs)
+        return `It becomes available in ${durationText(state.availableAtMs - nowMs)}.${cancel}`;
       const served = queueServed
         ? "A worker serves this line and will get it as soon as it has room."
         : `No connected worker serves workflow "${state.workflow}" in queue "${state.queue}".`;
       return `It waits in its line. ${served}${cancel}`;
     }
     case "RUNNING":
-      return `Worker "${state.lease?.workerId ?? ""}" holds it under epoch ${state.epoch}; the lease ends in ${leaseRemainingMs} ms unless renewed.${cancel}`;
+      return `Worker "${state.lease?.workerId ?? ""}" holds it under epoch ${state.epoch}; the lease ends in ${durationText(leaseRemainingMs)} unless renewed.${cancel}`;
     case "WAITING": {
       const parts = state.awaits.map((awaited) => {
         if (awaited.kind === "any") return "the next signal or timer";
@@ -45,7 +47,7 @@ function explain(state: RunState, nowMs: number, leaseRemainingMs: number, queue
           awaited.kind === "timer"
             ? state.timers.get(awaited.stepKey)?.firesAtMs
             : state.steps.get(awaited.stepKey)?.retryAtMs;
-        return `the ${awaited.kind} of step "${awaited.stepKey}" in ${Math.max(0, (dueAtMs ?? nowMs) - nowMs)} ms`;
+        return `the ${awaited.kind} of step "${awaited.stepKey}" in ${durationText(Math.max(0, (dueAtMs ?? nowMs) - nowMs))}`;
       });
       return `It waits for ${parts.join(" or ")}.${cancel}`;
     }

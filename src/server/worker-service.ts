@@ -1,7 +1,7 @@
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Engine } from "../engine/api.ts";
 import type { SessionRequest, SessionResponse, WorkerService } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
-import { callSignal, revokedError } from "./call.ts";
+import { callSignal, cutLaterKey, revokedError } from "./call.ts";
 import { sessionResponses } from "./convert/server-frame.ts";
 import { createSessionPipe, type SessionWire } from "./session-pipe.ts";
 import { leanResponses, leanSession, type LeanSessionRequest } from "./session-wire/lean-session.ts";
@@ -38,8 +38,14 @@ async function* session<Request>(
   context: HandlerContext,
 ): AsyncGenerator<SessionResponse> {
   const signal = callSignal(context);
+  const cutLater = context.values.get(cutLaterKey);
   let wake: () => void = () => {};
-  const pipe = createSessionPipe(engine, wire, () => wake());
+  const pipe = createSessionPipe(engine, wire, onReady);
+  // A worker that does not read would keep what it was to be told for as long as it lives.
+  function onReady(): void {
+    wake();
+    queueMicrotask(() => pipe.ended && cutLater());
+  }
   async function readAll(): Promise<void> {
     try {
       for await (const request of requests) {
@@ -60,6 +66,7 @@ async function* session<Request>(
       const responses = pipe.take();
       if (responses.length > 0) {
         yield* responses;
+        if (pipe.ended) cutLater();
         continue;
       }
       if (pipe.ended) break;

@@ -17,9 +17,17 @@ import { everstep } from "./everstep.ts";
 const folder = mkdtempSync(join(tmpdir(), "everstep-serve-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("dev keeps its data here and says in eight lines or fewer where it is and what to type", async () => {
+test.each([
+  { called: "by its name", env: {}, typed: ":   everstep run start" },
+  {
+    called: "by npm",
+    env: { npm_command: "run-script", npm_lifecycle_event: "everstep" },
+    typed: ":   npm run -s everstep -- run start",
+  },
+])("dev, $called, keeps its data here and says in eight lines or fewer where it is and what to type", async (as) => {
   const child = spawn(process.execPath, [program("everstep"), "dev", "--listen", "127.0.0.1:0"], {
     cwd: folder,
+    env: { ...process.env, ...as.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: string[] = [];
@@ -35,7 +43,7 @@ test("dev keeps its data here and says in eight lines or fewer where it is and w
   expect(code).toBe(0);
   expect(lines.length).toBeLessThanOrEqual(8);
   expect(lines.join("\n")).toContain(".everstep/everstep.db");
-  expect(lines.join("\n")).toContain("everstep run start");
+  expect(lines.join("\n")).toContain(as.typed);
   expect(lines.some((line) => /^listening on http:\/\/127\.0\.0\.1:\d+$/.test(line))).toBe(true);
 });
 

@@ -256,10 +256,10 @@ describe.each(["application/grpc", "application/connect+proto"])("%s", (type) =>
     expect(`${lean.bytes}${Object.values(lean.trailers)}`).not.toContain("secret");
   });
 
-  test("a worker that does not read what the engine ended with is cut off", async () => {
+  test.each(["plain", "Connect's"])("a worker of a stream, $0, that does not read its end is cut off", async (of) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      const worker = await open(type);
+      const worker = await open(of === "plain" ? type : type.toUpperCase());
       worker.stream.pause();
       worker.stream.write(sent(hello));
       await worker.until("hello");
