@@ -67,7 +67,7 @@ export function createLeanCalls(services: readonly Service[], edge: Edge): LeanC
     if (input === undefined) return otherwise(body);
     const call = edge.unary(
       method,
-      async () => method.call(input, contextOf(response, values)),
+      async () => method.call(input, new LeanContext(response, values)),
       (output) => toBinary(method.output, create(method.output, output)),
     );
     const answer = await call.then(
@@ -99,20 +99,28 @@ function messageOf(schema: DescMessage, bytes: Uint8Array | undefined): Message 
   }
 }
 
-/** Most calls never ask for their signal, and making one costs as much as reading the message. */
-function contextOf(response: Response, values: ContextValues): CallContext {
-  let gone: AbortController | undefined;
-  return {
-    values,
-    get signal() {
-      if (gone !== undefined) return gone.signal;
-      const controller = new AbortController();
-      gone = controller;
-      if (hasGone(response)) controller.abort();
-      else response.once("close", () => controller.abort());
-      return controller.signal;
-    },
-  };
+/**
+ * Most calls never ask for their signal, and making one costs as much as reading the message. A class: for a getter in an
+ * object's literal V8 makes a hidden class for each object, in the old generation, where it keeps the call until all of
+ * the heap is collected.
+ */
+class LeanContext implements CallContext {
+  readonly values: ContextValues;
+  readonly #response: Response;
+  #gone: AbortController | undefined;
+
+  constructor(response: Response, values: ContextValues) {
+    this.values = values;
+    this.#response = response;
+  }
+  get signal(): AbortSignal {
+    if (this.#gone !== undefined) return this.#gone.signal;
+    const gone = new AbortController();
+    this.#gone = gone;
+    if (hasGone(this.#response)) gone.abort();
+    else this.#response.once("close", () => gone.abort());
+    return gone.signal;
+  }
 }
 
 /** Node's compatible response over an HTTP/2 stream does not say it. */

@@ -151,6 +151,7 @@ export function createListener(options: ListenerOptions): Listener {
           streams.delete(stream);
           open -= 1;
           if (open === 0 && sessions.has(session)) idle = rest();
+          setImmediate(letGo, stream);
         });
       });
       session.once("close", () => {
@@ -194,6 +195,16 @@ export function createListener(options: ListenerOptions): Listener {
     },
   };
 }
+
+/**
+ * The session's table of streams, which is Node's, keeps some of those that are over until all of the heap is collected,
+ * and they, by their listeners, all that served the call.
+ */
+function letGo(stream: http2.ServerHttp2Stream): void {
+  stream.removeAllListeners();
+  stream.on("error", nobodyListens);
+}
+function nobodyListens(): void {}
 
 /** Nothing is kept alive behind the last answer of a connection: its client may ask elsewhere at once. */
 function endConnectionBehind(answer: http.ServerResponse): void {
