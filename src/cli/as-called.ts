@@ -3,8 +3,8 @@
  * environment of what it starts; what it started has its own folder of commands on the path, which the user's shell has not.
  */
 export function commandsAsCalled(env: NodeJS.ProcessEnv): { readonly everstep: string; readonly buf: string } {
-  if (env.npm_command === "run-script" && env.npm_lifecycle_event === "everstep")
-    return { everstep: "npm run -s everstep --", buf: "npx buf" };
+  // Of what it does, npm 10 says "run-script" and npm 11 "run"; the name of the script is the same.
+  if (env.npm_lifecycle_event === "everstep") return { everstep: "npm run -s everstep --", buf: "npx buf" };
   if (env.npm_command === "exec") return { everstep: "npx everstep", buf: "npx buf" };
   return { everstep: "everstep", buf: "buf" };
 }

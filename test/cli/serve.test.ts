@@ -21,7 +21,7 @@ test.each([
   { called: "by its name", env: {}, typed: ":   everstep run start" },
   {
     called: "by npm",
-    env: { npm_command: "run-script", npm_lifecycle_event: "everstep" },
+    env: { npm_lifecycle_event: "everstep" },
     typed: ":   npm run -s everstep -- run start",
   },
 ])("dev, $called, keeps its data here and says in eight lines or fewer where it is and what to type", async (as) => {
