@@ -11,7 +11,7 @@ test("what is proposed is typed as the command itself was", () => {
   expect(commandsAsCalled({}).everstep).toBe("everstep");
   expect(commandsAsCalled({ npm_command: "exec", npm_lifecycle_event: "npx" })).toEqual({
     everstep: "npx everstep",
-    buf: "npx buf",
+    buf: "buf",
   });
   // Another script of a project, whose name says nothing.
   expect(commandsAsCalled({ npm_command: "run", npm_lifecycle_event: "serve" }).everstep).toBe("everstep");
