@@ -4,10 +4,7 @@ import { unauthenticated } from "./errors.ts";
 /** Aborts when the API key of the call is revoked; undefined when the server asks for no key. */
 export const keySignalKey = createContextKey<AbortSignal | undefined>(undefined, { description: "key signal" });
 
-/**
- * To be called when everything was said, and again with each piece that the caller takes of it: who takes nothing for a
- * while is cut off. Only behind Connect.
- */
+/** Cuts a stream's caller off later (cut-later.ts). Only behind Connect. */
 export const cutLaterKey = createContextKey<() => void>(() => {}, { description: "cut later" });
 
 /** What a service may take of the context of its call: all that is there for those that Connect does not serve. */

@@ -10,6 +10,11 @@ import { messageBytesMax } from "../limits.ts";
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
 
+/** Node's compatible requests and responses over an HTTP/2 stream do not say it themselves. */
+export function hasGone(one: Request | Response): boolean {
+  return "stream" in one ? one.stream.destroyed : one.destroyed;
+}
+
 export function reply(response: Response, status: number, type: string, body: string): void {
   if (response.headersSent || response.destroyed) return;
   response.statusCode = status;

@@ -3,7 +3,7 @@ import { create, type DescMessage, type DescService, fromBinary, type Message, t
 import type { ConnectError, ConnectRouter, ContextValues, ServiceImpl } from "@connectrpc/connect";
 import { messageBytesMax, requestReadMsMax } from "../limits.ts";
 import type { CallContext } from "./call.ts";
-import type { Request, Response } from "./http-reply.ts";
+import { hasGone, type Request, type Response } from "./http-reply.ts";
 import { Gathered } from "./gathered.ts";
 import { type Edge, type EdgeMethod, edgeMethodOf } from "./interceptor.ts";
 import { hasDeadline, headBytes, type LeanForm, leanFormOf } from "./lean-forms.ts";
@@ -123,38 +123,25 @@ class LeanContext implements CallContext {
   }
 }
 
-/** Node's compatible response over an HTTP/2 stream does not say it. */
-function hasGone(response: Response): boolean {
-  return "stream" in response ? response.stream.destroyed : response.destroyed;
-}
-
 /** Reads until there is more than a message may have; rejects when the caller has gone. */
 function readBody(request: Request): Promise<Uint8Array> {
   // Not the compatible request over an HTTP/2 stream: it would copy each event of it.
   const source = "stream" in request ? request.stream : request;
   return new Promise((resolve, reject) => {
-    /** Most bodies are one piece. */
-    let only: Uint8Array | undefined;
     const gathered = new Gathered();
     // HTTP/1.1 has the same bound in its server.
     const cut = () => "stream" in request && request.stream.close(constants.NGHTTP2_CANCEL);
     const timer = setTimeout(cut, requestReadMsMax);
     function onData(chunk: Uint8Array): void {
-      if (only === undefined && gathered.length === 0) {
-        only = chunk;
-      } else {
-        if (only !== undefined) gathered.add(only);
-        only = undefined;
-        gathered.add(chunk);
-      }
-      if ((only ?? gathered).length <= messageBytesMax + headBytes) return;
+      gathered.add(chunk);
+      if (gathered.length <= messageBytesMax + headBytes) return;
       // The rest stays with its sender, who is told by Connect's handler: cut off in the middle of its message, many a
       // client would tell its user of a broken connection.
       source.pause();
       onEnd();
     }
     // A copy: what is read of it may be kept for long, and the room that was doubled in vain would be kept with it.
-    const onEnd = () => settle(() => resolve(only ?? gathered.bytes.slice()));
+    const onEnd = () => settle(() => resolve(gathered.bytes.slice()));
     const onGone = () => settle(() => reject(new Error("the caller has gone before its message was read")));
     function settle(tell: () => void): void {
       clearTimeout(timer);

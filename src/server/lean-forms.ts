@@ -74,7 +74,8 @@ const connect: LeanForm = {
 
 /** Of gRPC, before each message: flags, and the length of what follows. */
 export const headBytes = 5;
-const flagCompressed = 1;
+/** What other flags mean nobody has said. */
+export const flagCompressed = 1;
 
 const grpc: LeanForm = {
   messageIn(body) {

@@ -1,17 +1,18 @@
-import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { grpcStatusOk, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { Engine } from "../engine/api.ts";
-import { messageBytesMax, requestReadMsMax } from "../limits.ts";
+import { messageBytesMax } from "../limits.ts";
 import type { SessionResponse } from "../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { keySignalKey } from "./call.ts";
 import { unauthenticated } from "./errors.ts";
+import { createCutLater } from "./cut-later.ts";
 import { Gathered } from "./gathered.ts";
 import type { Request, Response } from "./http-reply.ts";
-import type { Edge, StreamEdge } from "./interceptor.ts";
-import { hasDeadline, headBytes } from "./lean-forms.ts";
+import type { Edge } from "./interceptor.ts";
+import { flagCompressed, hasDeadline, headBytes } from "./lean-forms.ts";
 import { createSessionPipe, type SessionPipe } from "./session-pipe.ts";
 import { leanSession, type LeanSessionRequest } from "./session-wire/lean-session.ts";
 import { encodedMessages } from "./worker-service.ts";
@@ -26,15 +27,16 @@ export interface LeanStreams {
   handle(path: string, request: Request, response: Response, values: ContextValues): boolean;
 }
 
+const sessionName = `${leanSession.parent.typeName}/${leanSession.name}`;
+
 export function createLeanStreams(engine: Engine, edge: Edge): LeanStreams {
-  const name = `${leanSession.parent.typeName}/${leanSession.name}`;
-  const path = `/${name}`;
+  const path = `/${sessionName}`;
   return {
     handle(asked, request, response, values) {
       if (asked !== path || !("stream" in request) || !("stream" in response)) return false;
       const form = formOf(request);
       if (form === undefined) return false;
-      serve(engine, form, response, () => edge.stream(name), values.get(keySignalKey));
+      serve(engine, edge, form, response, values.get(keySignalKey));
       return true;
     },
   };
@@ -84,18 +86,18 @@ const connect: Form = {
 
 function serve(
   engine: Engine,
+  edges: Edge,
   form: Form,
   response: Http2ServerResponse,
-  begun: () => StreamEdge,
   keySignal: AbortSignal | undefined,
 ): void {
   const { stream } = response;
   let scheduled = false;
   let full = false;
   let over = false;
-  let cut: NodeJS.Timeout | undefined;
   const pipe = createSessionPipe(engine, encodedMessages, schedule);
-  const edge = begun();
+  const edge = edges.stream(sessionName);
+  const cutLater = createCutLater(response);
 
   /** The engine calls in the middle of its work: what it pushes until that is done goes out together. */
   function schedule(): void {
@@ -103,17 +105,9 @@ function serve(
     scheduled = true;
     queueMicrotask(() => {
       scheduled = false;
-      if (pipe.ended && !over) cutLater();
+      if (pipe.ended) cutLater();
       pump();
     });
-  }
-  /**
-   * A worker hangs up behind the last message. What it sends until then is read and thrown away. One that does not read
-   * would keep what it was to be told, and its connection, for as long as it lives; one that does gets its time anew.
-   */
-  function cutLater(): void {
-    cut ??= setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestReadMsMax);
-    cut.refresh();
   }
   function pump(): void {
     if (over) return;
@@ -147,6 +141,7 @@ function serve(
     settle();
     begin();
     form.end(response, error);
+    // What the worker sends until it hangs up is read and thrown away.
     cutLater();
   }
   function gone(): void {
@@ -162,13 +157,10 @@ function serve(
 
   stream.on("drain", () => {
     full = false;
-    cut?.refresh();
+    if (pipe.ended) cutLater();
     pump();
   });
-  stream.on("close", () => {
-    clearTimeout(cut);
-    gone();
-  });
+  stream.on("close", gone);
   stream.on("aborted", gone);
   readMessages(stream, pipe);
   keySignal?.addEventListener("abort", pipe.stop, { once: true });
@@ -220,7 +212,7 @@ function readMessages(stream: ServerHttp2Stream, pipe: SessionPipe<LeanSessionRe
       if (bytes.length - at < headBytes) return at;
       const messageBytes = view.getUint32(at + 1);
       if (messageBytes > messageBytesMax) fail(Code.ResourceExhausted, `a message has ${messageBytes} bytes`);
-      else if ((view.getUint8(at) & compressedFlag) !== 0) fail(Code.Internal, compressedUnasked);
+      else if ((view.getUint8(at) & flagCompressed) !== 0) fail(Code.Internal, compressedUnasked);
       if (pipe.ended) return at;
       wantedBytes += messageBytes;
       if (bytes.length - at < wantedBytes) return at;
@@ -250,8 +242,6 @@ function readMessages(stream: ServerHttp2Stream, pipe: SessionPipe<LeanSessionRe
     );
   });
 }
-/** What other flags mean nobody has said. */
-const compressedFlag = 1;
 const incomplete = "protocol error: incomplete envelope";
 const beforeMessage = "bytes before its last message did";
 const compressedUnasked = "received compressed envelope, but do not know how to decompress";

@@ -11,6 +11,7 @@ import type { Engine } from "../engine/api.ts";
 import type { Log } from "../engine/telemetry.ts";
 import { compressBytesMin, messageBytesMax, requestReadMsMax } from "../limits.ts";
 import { cutLaterKey, keySignalKey } from "./call.ts";
+import { createCutLater } from "./cut-later.ts";
 import { gzip } from "./gzip.ts";
 import type { Request, Response } from "./http-reply.ts";
 import type { Edge } from "./interceptor.ts";
@@ -94,7 +95,7 @@ export function createRpcHandler(routes: RpcRoutes, edge: Edge, log: Log): RpcHa
     const { methodKind } = handler.method;
     if ("stream" in request && (methodKind === "unary" || methodKind === "server_streaming"))
       boundReading(request, request.stream);
-    if (methodKind === "bidi_streaming") values.set(cutLaterKey, cutLater(response));
+    if (methodKind === "bidi_streaming") values.set(cutLaterKey, createCutLater(response));
     const call: UniversalServerRequest = universalRequestFromNodeRequest(request, response, undefined, values);
     assertByteStreamRequest(call);
     handler({ ...call, body: bodyOf(call.body, methodKind, body) })
@@ -123,17 +124,6 @@ function cutWhenRevoked(response: Response, keySignal: AbortSignal): void {
   const cut = () => setTimeout(() => response.destroy(), revokedGraceMs);
   keySignal.addEventListener("abort", cut, { once: true });
   response.once("close", () => keySignal.removeEventListener("abort", cut));
-}
-
-function cutLater(response: Response): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  return () => {
-    if (timer !== undefined) return void timer.refresh();
-    const cut = () => ("stream" in response ? response.stream.close(constants.NGHTTP2_CANCEL) : response.destroy());
-    const begun = setTimeout(cut, requestReadMsMax);
-    timer = begun;
-    response.once("close", () => clearTimeout(begun));
-  };
 }
 
 /** HTTP/1.1 has the same bound in its server. */

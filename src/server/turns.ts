@@ -1,5 +1,5 @@
 import { requestsPerTurn } from "../limits.ts";
-import type { Request, Response } from "./http-reply.ts";
+import { hasGone, type Request, type Response } from "./http-reply.ts";
 
 // Who sends a thousand requests at once must not keep the others waiting until the last of them has begun. In one turn
 // of the event loop a bounded number begins; the others wait for the next turns, and there each connection begins one
@@ -54,8 +54,4 @@ export function takeTurns(handler: Handler): Handler {
 
 function connectionOf(request: Request): object {
   return "stream" in request ? (request.stream.session ?? request.stream) : request.socket;
-}
-
-function hasGone(request: Request): boolean {
-  return "stream" in request ? request.stream.destroyed : request.destroyed;
 }

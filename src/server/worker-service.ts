@@ -41,10 +41,9 @@ async function* session<Request>(
   const cutLater = context.values.get(cutLaterKey);
   let wake: () => void = () => {};
   const pipe = createSessionPipe(engine, wire, onReady);
-  // A worker that does not read would keep what it was to be told for as long as it lives.
   function onReady(): void {
+    if (pipe.ended) cutLater();
     wake();
-    queueMicrotask(() => pipe.ended && cutLater());
   }
   async function readAll(): Promise<void> {
     try {

@@ -276,6 +276,39 @@ describe.each(["application/grpc", "application/connect+proto"])("%s", (type) =>
     }
   });
 
+  test.each(["plain", "Connect's"])("a stream, $0, leaves no timer behind its end", async (of) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const worker = await open(of === "plain" ? type : type.toUpperCase());
+      const timers = vi.getTimerCount();
+      worker.stream.write(sent(hello));
+      await worker.until("hello");
+      worker.end();
+      await worker.over();
+      await worker.until("closed");
+      if (!worker.stream.closed) await once(worker.stream, "close");
+      // The server sees the stream closed in its own turn; what waits then is the idle time of its connection.
+      while (vi.getTimerCount() > timers) await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test.each(["plain", "Connect's"])("a worker that goes, of a stream, $0, leaves no timer", async (of) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const worker = await open(of === "plain" ? type : type.toUpperCase());
+      worker.stream.write(sent(hello));
+      await worker.until("hello");
+      worker.stream.close(http2.constants.NGHTTP2_CANCEL);
+      await worker.until("closed");
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      expect(vi.getTimerCount(), "that of the connection, which has no call").toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("a worker that has gone closes the engine's end", async () => {
     const worker = await open(type);
     worker.stream.write(sent(hello));
