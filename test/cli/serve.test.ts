@@ -27,7 +27,8 @@ test.each([
 ])("dev, $called, keeps its data here and says in eight lines or fewer where it is and what to type", async (as) => {
   const child = spawn(process.execPath, [program("everstep"), "dev", "--listen", "127.0.0.1:0"], {
     cwd: folder,
-    env: { ...process.env, ...as.env },
+    // The tests themselves may run by npm or npx.
+    env: { ...process.env, npm_command: undefined, npm_lifecycle_event: undefined, ...as.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: string[] = [];

@@ -1,9 +1,9 @@
 // What workflow code sees of its run. Each call claims its step key, looks into the journal, and either hands over
 // what is recorded or makes it happen.
+import { checkDelay } from "./delay.ts";
 import { InvalidArgumentError, NonDeterminismError } from "./errors.ts";
 import { stepFailed } from "./failure.ts";
 import type { LeaseRun } from "./lease-run.ts";
-import { delayMsMax } from "./limits.ts";
 import { kindOf, type Recorded } from "./replay/journal.ts";
 import { checkKey } from "./replay/keys.ts";
 import { checkRetryOptions } from "./retry-options.ts";
@@ -187,10 +187,3 @@ export class RunContext implements WorkflowContext {
 
 /** For a rejection that holds no key. */
 const noKeys = { release(): void {} };
-
-function checkDelay(what: string, ms: unknown): number {
-  if (typeof ms !== "number" || !(ms >= 0 && ms <= delayMsMax)) {
-    throw new InvalidArgumentError(`${what} is a number of milliseconds from 0 to 10^14, not ${String(ms)}`);
-  }
-  return Math.ceil(ms);
-}

@@ -1,6 +1,7 @@
 import { BackoffKind, type RetryPolicy } from "../../../gen/ts/everstep/v1/retry_policy_pb.ts";
+import { delayRange, isDelay } from "./delay.ts";
 import { InvalidArgumentError } from "./errors.ts";
-import { attemptsMax, delayMsMax, factorMax, failureTypeBytesMax, retryEntriesMax } from "./limits.ts";
+import { attemptsMax, factorMax, failureTypeBytesMax, retryEntriesMax } from "./limits.ts";
 
 /** When a failed step is tried again. The server decides with the policy that came with the failure. */
 export interface RetryOptions {
@@ -30,37 +31,43 @@ const backoffKinds = {
   exponential: BackoffKind.EXPONENTIAL,
 } as const;
 
+const kinds = Object.keys(backoffKinds);
+const attemptsRange = `a whole number from 0, which is without limit, to ${attemptsMax}`;
+const delaysRange = `1 to ${retryEntriesMax} of ${delayRange}`;
+const namesRange = `at most ${retryEntriesMax} names of 1 to ${failureTypeBytesMax} bytes`;
+
 /** Throws InvalidArgumentError for what the server would refuse, before the step has begun. */
 export function checkRetryOptions(options: RetryOptions): void {
   const { maxAttempts, backoff, initialDelayMs, maxDelayMs, maxElapsedMs, delaysMs, factor, jitter } = options;
-  const attempts = `a whole number from 0, which is without limit, to ${attemptsMax}`;
-  check("maxAttempts", maxAttempts, attempts, isAttempts);
-  const kinds = Object.keys(backoffKinds);
-  check("backoff", backoff, kinds.join(", "), (value) => kinds.includes(value));
-  check("initialDelayMs", initialDelayMs, delay, isDelay);
-  check("maxDelayMs", maxDelayMs, delay, isDelay);
-  check("maxElapsedMs", maxElapsedMs, delay, isDelay);
+  check("maxAttempts", maxAttempts, attemptsRange, isAttempts);
+  check("backoff", backoff, kinds.join(", "), (kind) => kinds.includes(kind));
+  check("initialDelayMs", initialDelayMs, delayRange, isDelay);
+  check("maxDelayMs", maxDelayMs, delayRange, isDelay);
+  check("maxElapsedMs", maxElapsedMs, delayRange, isDelay);
   check("factor", factor, `a number from 1 to ${factorMax}`, (value) => within(value, 1, factorMax));
   check("jitter", jitter, "a number from 0 to 1", (value) => within(value, 0, 1));
-  check("delaysMs", delaysMs, `1 to ${retryEntriesMax} of ${delay}`, (list) => isList(list, 1) && list.every(isDelay));
-  const names = `at most ${retryEntriesMax} names of 1 to ${failureTypeBytesMax} bytes`;
-  check("nonRetryableTypes", options.nonRetryableTypes, names, (list) => isList(list, 0) && list.every(isName));
+  check("delaysMs", delaysMs, delaysRange, (list) => isList(list, 1) && list.every(isDelay));
+  check("nonRetryableTypes", options.nonRetryableTypes, namesRange, (list) => isList(list, 0) && list.every(isName));
 }
+
+const shownLengthMax = 100;
 
 function check<T>(option: string, value: T | undefined, range: string, isRight: (value: T) => boolean): void {
   if (value === undefined || isRight(value)) return;
   throw new InvalidArgumentError(`retry.${option} is ${range}, not ${String(value).slice(0, shownLengthMax)}`);
 }
-const shownLengthMax = 100;
-const delay = "a number of milliseconds from 0 to 10^14";
-const within = (value: unknown, min: number, max: number) => typeof value === "number" && value >= min && value <= max;
-const isDelay = (value: unknown) => within(value, 0, delayMsMax);
-const isName = (value: unknown) =>
-  typeof value === "string" && value !== "" && Buffer.byteLength(value) <= failureTypeBytesMax;
-const isAttempts = (value: unknown) =>
-  value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && within(value, 0, attemptsMax));
-const isList = (value: unknown, min: number) =>
-  Array.isArray(value) && value.length >= min && value.length <= retryEntriesMax;
+function within(value: unknown, min: number, max: number): boolean {
+  return typeof value === "number" && value >= min && value <= max;
+}
+function isAttempts(value: unknown): boolean {
+  return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && within(value, 0, attemptsMax));
+}
+function isList(value: unknown, min: number): boolean {
+  return Array.isArray(value) && value.length >= min && value.length <= retryEntriesMax;
+}
+function isName(value: unknown): boolean {
+  return typeof value === "string" && value !== "" && Buffer.byteLength(value) <= failureTypeBytesMax;
+}
 
 const integer = (value: number): bigint => BigInt(Math.max(0, Math.ceil(value)));
 
