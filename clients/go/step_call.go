@@ -66,6 +66,11 @@ func (c *stepCall) submitStart(a *attempt, durable func()) {
 		if !a.running {
 			return // its outcome went out behind the start and is answered for itself
 		}
+		if called := durable == nil; called && refusal.GetReason() == pb.ErrorReason_ERROR_REASON_RUN_PAUSED {
+			// The pause lets a function that runs finish, and its result needs no start before it.
+			c.run.giveBack()
+			return
+		}
 		a.stop()
 		c.refused(refusal)
 	}}

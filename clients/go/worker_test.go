@@ -311,9 +311,9 @@ func TestTerminateEndsTheContextAndAPausedRunGoesOn(t *testing.T) {
 			return err
 		})
 	})
-	finish := make(chan struct{})
+	begun, finish := make(chan struct{}), make(chan struct{})
 	paused := everstep.NewWorkflow("paused", func(ctx everstep.Context, _ any) (int, error) {
-		if err := everstep.Do(ctx, "one", func(context.Context) error { <-finish; return nil }); err != nil {
+		if err := everstep.Do(ctx, "one", func(context.Context) error { close(begun); <-finish; return nil }); err != nil {
 			return 0, err
 		}
 		return everstep.Step(ctx, "two", func(context.Context) (int, error) { return 2, nil })
@@ -327,7 +327,7 @@ func TestTerminateEndsTheContextAndAPausedRunGoesOn(t *testing.T) {
 	until(t, lost.Load)
 
 	run = r.start("paused", nil)
-	r.untilStatus(run, everstep.RunRunning)
+	<-begun
 	if _, err := r.client.Pause(r.context(), run.RunID); err != nil {
 		t.Fatal(err)
 	}

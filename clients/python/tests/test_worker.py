@@ -192,26 +192,32 @@ async def test_terminate_stops_the_handler(server: ServerProcess) -> None:
 
 async def test_pause_and_resume(server: ServerProcess) -> None:
     calls = []
-    finish = asyncio.Event()
+    begun, finish = asyncio.Event(), asyncio.Event()
 
-    async def count() -> int:
-        calls.append(1)
-        return len(calls)
+    async def one() -> None:
+        calls.append("one")
+        begun.set()
+        await finish.wait()
+
+    async def two() -> int:
+        calls.append("two")
+        return 2
 
     @workflow(name="paused")
     async def paused(ctx: WorkflowContext) -> int:
-        await ctx.step("one", finish.wait)
-        return await ctx.step("two", count)
+        await ctx.step("one", one)
+        return await ctx.step("two", two)
 
     async with Client(server.url) as client, worker(server, paused):
         run = await client.start(paused)
-        await until(lambda: status_is(client, run.run_id, "RUNNING"))
+        await begun.wait()
         await client.pause(run.run_id)
         finish.set()
         await until(lambda: status_is(client, run.run_id, "PAUSED"))
-        assert calls == []
+        assert calls == ["one"]
         await client.resume(run.run_id)
-        assert await run.result() == 1
+        assert await run.result() == 2
+        assert calls == ["one", "two"]
 
 
 async def test_at_most_once_a_worker_lost_inside_pauses_the_run_and_a_person_decides(server: ServerProcess) -> None:

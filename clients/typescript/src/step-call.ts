@@ -85,6 +85,9 @@ export class StepCall implements BackingOff {
       ...(applied === undefined ? {} : { applied }),
       refused: (refusal) => {
         if (!attempt.running) return; // its outcome went out behind the start and is answered for itself
+        const called = applied === undefined;
+        // The pause lets a function that runs finish, and its result needs no start before it.
+        if (called && refusal.reason === ErrorReason.RUN_PAUSED) return this.run.giveBack();
         attempt.stop();
         this.#refused(refusal);
       },

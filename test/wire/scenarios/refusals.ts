@@ -194,6 +194,27 @@ export const refusals: readonly ScriptedScenario[] = [
   ),
   givesBack("run-paused", "RUN_PAUSED", "gives the run back when it is being paused"),
   {
+    name: "run-paused-at-start",
+    proves:
+      "lets a function that runs finish when its start comes after a pause, sends its result, and gives the run back",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([{ ...held("a"), input: { cents: 5 } }, step("b", 1)]),
+      accepted(),
+      { op: [{ startStep: { stepKey: "a", input: "*" } }], like: { opId: "=start" }, answer: refused("RUN_PAUSED") },
+      { fact: { fact: "step", key: "a" } },
+      { sync: true },
+      { noFrame: "release" },
+      { tell: { cmd: "finish", run: "run-1", key: "a" }, value: true },
+      { op: [completeStep("a", '"held"')], like: { afterRefused: "=start" } },
+      { frame: "release", like: { leases: [lease()] } },
+      heldIs(0),
+      { noFact: { fact: "step", key: "b" } },
+      { noFact: { fact: "aborted" } },
+    ],
+  },
+  {
     name: "kind-mismatch",
     proves:
       "fails the run with type NonDeterminism when the server knows the key as something else, whatever the code catches",
