@@ -64,6 +64,12 @@ export const runCacheStepsMax = 100_000;
 /** Head of a line kept in memory; refilled by one index scan. */
 export const lineWindowMax = 512;
 
+/**
+ * Runs of a line that are read by one statement when there is room for them: what is left of a statement's own cost for
+ * each is below a tenth, and the main thread stands still for a quarter of a millisecond.
+ */
+export const loadTogetherMax = 64;
+
 /** Next deadlines kept in memory; refilled by one index scan. */
 export const deadlineHorizonMax = 8_192;
 

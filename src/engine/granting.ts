@@ -1,10 +1,12 @@
 import type { Grant } from "../core/command.ts";
 import { decide } from "../core/decide.ts";
 import type { LeaseEndReason, RunEvent } from "../core/event.ts";
+import { loadTogetherMax } from "../limits.ts";
 import { planAssignment, readAhead } from "./assignment.ts";
 import { noticeOf } from "./journal.ts";
 import { decideContext, type Kernel } from "./kernel.ts";
 import type { LiveLease } from "./leases.ts";
+import { compareHeads, type Line } from "./lines.ts";
 import type { RecorderHooks } from "./recorder.ts";
 import type { RunEntry } from "./run-table.ts";
 import type { Taker } from "./takers.ts";
@@ -21,6 +23,7 @@ export function grantWhatMatches(kernel: Kernel, transaction: Transaction): void
     const match = kernel.takers.match();
     if (match === undefined) return;
     const { line, head, taker } = match;
+    if (kernel.runs.peek(head.runNo) === undefined) loadTogether(kernel, line, taker);
     const entry = kernel.runs.get(head.runNo);
     if (entry === undefined || !entry.inLine || entry.rank !== head.rank || entry.corrupt) {
       // A window entry that nothing stands behind any more; the overlay keeps a refill from bringing it back.
@@ -32,6 +35,19 @@ export function grantWhatMatches(kernel: Kernel, transaction: Transaction): void
     }
   }
   kernel.writer.nudge();
+}
+
+/**
+ * The runs of a long line were queued too long ago to be in memory. Those that there is room for are read together,
+ * once: what one read leaves out is looked for by itself.
+ */
+function loadTogether(kernel: Kernel, line: Line, taker: Taker): void {
+  const [head] = line.heads;
+  const { loadedThrough } = line;
+  if (head === undefined || (loadedThrough !== undefined && compareHeads(head, loadedThrough) <= 0)) return;
+  const next = line.heads.slice(0, Math.min(loadTogetherMax, kernel.takers.shareOf(taker)));
+  line.loadedThrough = next.at(-1);
+  kernel.runs.loadUngranted(next.map(({ runNo }) => runNo));
 }
 
 function grant(kernel: Kernel, transaction: Transaction, entry: RunEntry, taker: Taker): boolean {

@@ -20,6 +20,8 @@ export interface Line extends LineKey {
   heads: LineHead[];
   /** True when the window holds the whole line. */
   complete: boolean;
+  /** Up to here its runs were loaded together: one that is not in memory was left out then, or had to leave since. */
+  loadedThrough: LineHead | undefined;
 }
 
 export interface Lines {
@@ -76,9 +78,9 @@ export function createLines(options: { store: Store; windowMax: number }): Lines
       for (const [runNo, change] of changes) {
         if (change.rank === undefined) continue;
         const added = { runNo, rank: change.rank };
-        if (complete || last === undefined || compare(added, last) <= 0) heads.push(added);
+        if (complete || last === undefined || compareHeads(added, last) <= 0) heads.push(added);
       }
-      heads.sort(compare);
+      heads.sort(compareHeads);
     }
     if (heads.length > windowMax) {
       heads.length = windowMax;
@@ -104,7 +106,8 @@ export function createLines(options: { store: Store; windowMax: number }): Lines
       const id = lineId(key);
       let line = lines.get(id);
       if (line === undefined) {
-        line = { namespace: key.namespace, queue: key.queue, workflow: key.workflow, heads: [], complete: false };
+        const { namespace, queue, workflow } = key;
+        line = { namespace, queue, workflow, heads: [], complete: false, loadedThrough: undefined };
         lines.set(id, line);
         refill(line);
       }
@@ -118,7 +121,11 @@ export function createLines(options: { store: Store; windowMax: number }): Lines
     enter(key, runNo, rank, commitNo) {
       note(key, runNo, { rank, commitNo });
       const line = lines.get(lineId(key));
-      if (line !== undefined) insert(line, { runNo, rank }, windowMax);
+      if (line !== undefined) {
+        const { loadedThrough } = line;
+        if (loadedThrough !== undefined && rank <= loadedThrough.rank) line.loadedThrough = undefined;
+        insert(line, { runNo, rank }, windowMax);
+      }
       self.onEnter(key, line);
     },
     leave(key, runNo, rank, commitNo) {
@@ -134,7 +141,10 @@ export function createLines(options: { store: Store; windowMax: number }): Lines
     },
     reset() {
       overlay.clear();
-      for (const line of lines.values()) refill(line);
+      for (const line of lines.values()) {
+        line.loadedThrough = undefined;
+        refill(line);
+      }
     },
     forget(line) {
       lines.delete(lineId(line));
@@ -150,7 +160,8 @@ export function createLines(options: { store: Store; windowMax: number }): Lines
   return self;
 }
 
-function compare(a: LineHead, b: LineHead): number {
+/** Below 0 when a is the sooner one. */
+export function compareHeads(a: LineHead, b: LineHead): number {
   return a.rank - b.rank || a.runNo - b.runNo;
 }
 
@@ -160,7 +171,7 @@ function indexOf(heads: readonly LineHead[], head: LineHead): number {
   let high = heads.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (compare(heads[middle] as LineHead, head) < 0) low = middle + 1;
+    if (compareHeads(heads[middle] as LineHead, head) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -169,7 +180,7 @@ function indexOf(heads: readonly LineHead[], head: LineHead): number {
 function insert(line: Line, head: LineHead, windowMax: number): void {
   const { heads } = line;
   const last = heads.at(-1);
-  if (!line.complete && (last === undefined || compare(head, last) > 0)) return;
+  if (!line.complete && (last === undefined || compareHeads(head, last) > 0)) return;
   const index = indexOf(heads, head);
   if (heads[index]?.runNo === head.runNo && heads[index]?.rank === head.rank) return;
   heads.splice(index, 0, head);

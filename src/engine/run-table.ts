@@ -44,6 +44,8 @@ export interface RunTable {
   /** The run as decided, loaded if need be; undefined when there is none. */
   find(namespace: string, runId: string): RunEntry | undefined;
   get(runNo: number): RunEntry | undefined;
+  /** Loads what nobody has had yet of these runs, all by one read; the others stay for `get`. */
+  loadUngranted(runNos: readonly number[]): void;
   /** In memory only. */
   peek(runNo: number): RunEntry | undefined;
   add(entry: RunEntry): void;
@@ -119,6 +121,14 @@ export function createRunTable(options: {
     }
     return entry;
   }
+  function loaded(state: RunState, rank: number | undefined, created: RunEvent | undefined): RunEntry {
+    const entry = createEntry(state);
+    entry.created = keptForGrant(created);
+    entry.inLine = rank !== undefined;
+    entry.rank = rank ?? 0;
+    add(entry);
+    return entry;
+  }
   function load(row: RunRow): RunEntry {
     const state = createState(row);
     let created: RunEvent | undefined;
@@ -134,7 +144,7 @@ export function createRunTable(options: {
         for (const event of events) evolve(state, event);
         // A run that nobody has had yet: its row says all of it. Most that are loaded are such, out of a long line.
         if (row.status === "QUEUED" && row.lastSeq === 1 && events.length === 1 && state.lastSeq === 1) {
-          created = keptForGrant(events[0]);
+          [created] = events;
           break;
         }
         // Only an empty page is the end: a short one may have been cut by its bytes, and the row may be older than the
@@ -146,11 +156,7 @@ export function createRunTable(options: {
       if (!(error instanceof CorruptRowError)) throw error;
       corruption = error;
     }
-    const entry = createEntry(state);
-    entry.created = created;
-    entry.inLine = row.rank !== undefined;
-    entry.rank = row.rank ?? 0;
-    add(entry);
+    const entry = loaded(state, row.rank, created);
     if (corruption !== undefined) {
       fillFromRow(state, row);
       entry.corrupt = true;
@@ -172,6 +178,15 @@ export function createRunTable(options: {
       if (entry !== undefined) return touch(entry);
       const row = store.getRun(runNo);
       return row === undefined ? undefined : load(row);
+    },
+    loadUngranted(runNos) {
+      const cold = runNos.filter((runNo) => !byNo.has(runNo));
+      if (cold.length < 2) return;
+      for (const run of store.readUngranted(cold, createdBytesMax)) {
+        const state = createState(run);
+        evolve(state, run.created);
+        loaded(state, run.rank, run.created);
+      }
     },
     peek: (runNo) => byNo.get(runNo),
     add,

@@ -52,6 +52,8 @@ export interface Takers {
   update(taker: Taker): void;
   /** The most urgent run for which somebody has room, with the one that should get it. */
   match(): { line: Line; head: LineHead; taker: Taker } | undefined;
+  /** So many runs of each line that has some can be granted now, at least, if all lines have their share. */
+  shareOf(taker: Taker): number;
   /** Somebody has room somewhere. */
   anyRoom(): boolean;
   serves(key: LineKey): boolean;
@@ -169,6 +171,13 @@ export function createTakers(lines: Lines, workflowsOf: (namespace: string, queu
         if (candidate !== undefined && (taker === undefined || candidate.bucket < taker.bucket)) taker = candidate;
       }
       return taker === undefined ? undefined : { line: best.line, head: best.head, taker };
+    },
+    shareOf(taker) {
+      // This taker's room is known; each of the others has room for one at least.
+      const room = taker.capacity - taker.leases.size + roomy - 1;
+      let some = 0;
+      for (const { line } of served.values()) if (line.heads.length > 0 || !line.complete) some += 1;
+      return Math.ceil(room / Math.max(some, 1));
     },
     anyRoom: () => roomy > 0,
     serves(key) {

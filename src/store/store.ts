@@ -97,6 +97,16 @@ export interface Batch {
   deadlines: (({ op: "put" } & DeadlineRow) | { op: "delete"; runNo: number; kind: DeadlineKind; stepKey: string })[];
 }
 
+/** A run that nobody has had yet: QUEUED, with no other event than its first. */
+export interface UngrantedRun {
+  runNo: number;
+  namespace: string;
+  runId: string;
+  /** As in its row. */
+  rank: number | undefined;
+  created: RunEvent;
+}
+
 export type CommitOutcome =
   /** Written and synced. */
   | { kind: "durable" }
@@ -180,6 +190,11 @@ export interface Store {
   findOpenRunByKey(namespace: string, workflow: string, runKey: string): RunRow | undefined;
   /** Events in order, payloads included, CRC checked. Throws CorruptRowError, for one that is missing too. */
   readEvents(runNo: number, page: HistoryPage): RunEvent[];
+  /**
+   * Those of these runs (each named once) that nobody has had yet, in no order. Left out is also what cannot be read, and whose first
+   * event has more than about bytesMax: who asks for such a run by itself is told or gets it.
+   */
+  readUngranted(runNos: readonly number[], bytesMax: number): UngrantedRun[];
   /** The events that an op wrote, in order; empty when there are none. */
   findOp(runNo: number, epoch: number, opId: number): RunEvent[];
   /** Runs of a line in order of (rank, runNo), strictly behind the given place. */

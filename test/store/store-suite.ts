@@ -210,6 +210,41 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
       expect(store.findOp(2, 1, 1)).toEqual([]);
     });
 
+    test("runs that nobody has had are read together, each with its first event", async () => {
+      const first = (text: string, more: object = {}) =>
+        newEvent("RunCreated", 1, startMs, { workflow: "order", queue: "main", ...more }, payloadOf(text));
+      const runs = [
+        rowOf(1, { rank: 7, runId: "first" }),
+        rowOf(2, { namespace: "else", rank: undefined }),
+        rowOf(3, { rank: 8, lastSeq: 2 }),
+        rowOf(4, { status: "WAITING" }),
+        rowOf(5, { rank: 9 }),
+        rowOf(6, { rank: 10 }),
+        rowOf(7, { rank: 11 }),
+      ];
+      const [one, two] = [first("a"), first("é".repeat(100), { runKey: "key" })];
+      await commit({
+        runs,
+        events: [
+          { runNo: 1, event: one },
+          { runNo: 2, event: two },
+          { runNo: 3, event: first("c") },
+          { runNo: 3, event: completed(2, "s") },
+          { runNo: 4, event: first("d") },
+          { runNo: 5, event: first("x".repeat(1_100)) },
+          { runNo: 6, event: first("f") },
+        ],
+      });
+      const read = (...runNos: number[]) => store.readUngranted(runNos, 1_024).sort((a, b) => a.runNo - b.runNo);
+      expect(read(2, 1, 3, 4, 5, 7, 99)).toEqual([
+        { runNo: 1, namespace: "default", runId: "first", rank: 7, created: one },
+        { runNo: 2, namespace: "else", runId: "run-2", rank: undefined, created: two },
+      ]);
+      expect(read(6)).toMatchObject([{ runNo: 6 }]);
+      expect(read()).toEqual([]);
+      expect(store.readUngranted([5], 2_048)).toMatchObject([{ runNo: 5, created: { seq: 1 } }]);
+    });
+
     test("a line is read in order of rank and number", async () => {
       const ranks = [30, 10, 20, 10, undefined, 10];
       await commit({

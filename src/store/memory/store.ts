@@ -8,6 +8,7 @@ import {
   type HistoryPage,
   type RunRow,
   type Store,
+  type UngrantedRun,
 } from "../store.ts";
 import { checkBatch } from "./constraints.ts";
 import { createQueries } from "./queries.ts";
@@ -157,6 +158,17 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     getRun,
     findOpenRunByKey: (namespace, workflow, runKey) => getRun(tables.openKeys.get(keyOf(namespace, workflow, runKey))),
     readEvents,
+    readUngranted(runNos, bytesMax) {
+      const found: UngrantedRun[] = [];
+      for (const runNo of runNos) {
+        const row = tables.runs.get(runNo);
+        const created = tables.events.get(runNo)?.[0];
+        if (row?.status !== "QUEUED" || row.lastSeq !== 1 || created === undefined || created.bytes > bytesMax)
+          continue;
+        found.push({ runNo, namespace: row.namespace, runId: row.runId, rank: row.rank, created });
+      }
+      return found;
+    },
     findOp: (runNo, epoch, opId) =>
       (tables.events.get(runNo) ?? []).filter((event) => event.epoch === epoch && event.opId === opId),
     scanLine({ afterRank, afterRunNo, limit, ...line }) {
