@@ -45,7 +45,7 @@ function loadTogether(kernel: Kernel, line: Line, taker: Taker): void {
   const [head] = line.heads;
   const { loadedThrough } = line;
   if (head === undefined || (loadedThrough !== undefined && compareHeads(head, loadedThrough) <= 0)) return;
-  const next = line.heads.slice(0, Math.min(loadTogetherMax, kernel.takers.shareOf(taker)));
+  const next = line.heads.slice(0, Math.min(loadTogetherMax, kernel.takers.shareOf(line, taker)));
   line.loadedThrough = next.at(-1);
   kernel.runs.loadUngranted(next.map(({ runNo }) => runNo));
 }

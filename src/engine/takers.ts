@@ -52,8 +52,8 @@ export interface Takers {
   update(taker: Taker): void;
   /** The most urgent run for which somebody has room, with the one that should get it. */
   match(): { line: Line; head: LineHead; taker: Taker } | undefined;
-  /** So many runs of each line that has some can be granted now, at least, if all lines have their share. */
-  shareOf(taker: Taker): number;
+  /** About so many runs of the line can be granted now, the next one to this taker, if all lines have their share. */
+  shareOf(line: Line, taker: Taker): number;
   /** Somebody has room somewhere. */
   anyRoom(): boolean;
   serves(key: LineKey): boolean;
@@ -172,9 +172,10 @@ export function createTakers(lines: Lines, workflowsOf: (namespace: string, queu
       }
       return taker === undefined ? undefined : { line: best.line, head: best.head, taker };
     },
-    shareOf(taker) {
-      // This taker's room is known; each of the others has room for one at least.
-      const room = taker.capacity - taker.leases.size + roomy - 1;
+    shareOf(line, taker) {
+      // This taker's room is known; each of the others that the line may go to has room for one at least.
+      let room = taker.capacity - taker.leases.size - 1;
+      for (const group of served.get(lineId(line))?.groups ?? []) room += group.roomy;
       let some = 0;
       for (const { line } of served.values()) if (line.heads.length > 0 || !line.complete) some += 1;
       return Math.ceil(room / Math.max(some, 1));

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { loadTogetherMax } from "../../src/limits.ts";
 import { createMemoryStore } from "../../src/store/memory/store.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { CommitOutcome, Store } from "../../src/store/store.ts";
 import { useTemporaryFile } from "../store/temporary.ts";
 import { EngineRig } from "../support/engine-rig.ts";
 import { json } from "../support/given.ts";
@@ -15,7 +15,14 @@ function watchedRig(runCacheMax = 1) {
   const together: number[][] = [];
   const alone: number[] = [];
   let commits: Promise<undefined> = Promise.resolve(undefined);
-  const store: Store = createMemoryStore({ beforeCommit: () => commits });
+  let failed: CommitOutcome | undefined;
+  const store: Store = createMemoryStore({
+    beforeCommit: async () => {
+      const outcome = failed;
+      failed = undefined;
+      return outcome ?? commits;
+    },
+  });
   const rig = new EngineRig({
     runCacheMax,
     store: {
@@ -36,7 +43,11 @@ function watchedRig(runCacheMax = 1) {
     commits = new Promise((resolve) => (release = () => resolve(undefined)));
     return release;
   };
-  return { rig, together, alone, holdCommits };
+  /** There is no room for the next one, and again after a while. */
+  const failCommit = () => {
+    failed = { kind: "full", message: "planted" };
+  };
+  return { rig, together, alone, holdCommits, failCommit };
 }
 
 /** Run ids and numbers from the first to the last, in the order in which they were started. */
@@ -66,6 +77,17 @@ test("no more at once than the bound, and only as many as there is room for", as
   expect(together).toHaveLength(2);
   expect(alone).toEqual([loadTogetherMax + 11]);
   expect(worker.assignments).toHaveLength(loadTogetherMax + 11);
+});
+
+test("the room of many small workers counts, that of workers for other lines does not", async () => {
+  const { rig, together } = watchedRig();
+  await queue(rig, 30);
+  await Promise.all(Array.from({ length: 50 }, () => rig.worker({ workflows: ["none"] }).greeted()));
+  const small = Array.from({ length: 10 }, () => rig.worker({ capacity: 1 }));
+  for (const worker of small) worker.handle.hello(worker.hello);
+  await rig.settle();
+  expect(small.every(({ assignments }) => assignments.length === 1)).toBe(true);
+  expect(together).toEqual([numbers(1, 10)]);
 });
 
 test("each line has its share of the room, so that what is read is also granted", async () => {
@@ -127,6 +149,35 @@ test("runs that come before what was read, and are not in memory either, are rea
   expect(together).toEqual([numbers(21, 25)]);
   expect(alone).toEqual([]);
   expect(worker.assignments).toHaveLength(10);
+});
+
+test("behind a commit that failed they are read together again", async () => {
+  const { rig, together, alone, failCommit } = watchedRig();
+  const worker = await rig.worker({ capacity: 0 }).greeted();
+  await queue(rig, 10);
+  failCommit();
+  worker.handle.capacity(5);
+  await rig.settle();
+  expect(worker.assignments).toEqual([]);
+  await rig.advanceMs(2_000);
+  expect(together).toEqual([numbers(1, 5), numbers(1, 5)]);
+  expect(alone).toEqual([]);
+  expect(worker.assignments).toHaveLength(5);
+});
+
+test("a row that knows of fewer events than there are misleads nobody", async () => {
+  const rig = new EngineRig({ store: await file.open(), runCacheMax: 1 });
+  const runIds: string[] = [];
+  for (let at = 0; at < 6; at++) runIds.push(await rig.started());
+  const ref = { namespace: "default", runId: runIds[1]! };
+  for (let at = 0; at < 2; at++) await rig.engine.signalRun(ref, { name: "go", payload: json(at), requestId: "" });
+  await rig.started();
+  file.tamper((database) => void database.prepare("UPDATE runs SET last_seq = 1 WHERE run_no = 2").run());
+  const worker = await rig.worker({ capacity: 4 }).greeted();
+  await expect.poll(() => worker.assignments.length).toBe(4);
+  expect(worker.assignments[1]!.openSignals).toMatchObject([0, 1].map((at) => ({ payload: json(at) })));
+  expect(rig.fatal).toEqual([]);
+  await rig.engine.stop();
 });
 
 test("a first event that cannot be read costs its own run and holds up nobody", async () => {

@@ -221,6 +221,7 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
         rowOf(5, { rank: 9 }),
         rowOf(6, { rank: 10 }),
         rowOf(7, { rank: 11 }),
+        rowOf(8, { rank: 12, lastSeq: 1 }),
       ];
       const [one, two] = [first("a"), first("é".repeat(100), { runKey: "key" })];
       await commit({
@@ -233,10 +234,12 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
           { runNo: 4, event: first("d") },
           { runNo: 5, event: first("x".repeat(1_100)) },
           { runNo: 6, event: first("f") },
+          { runNo: 8, event: first("g") },
+          { runNo: 8, event: completed(2, "s") },
         ],
       });
       const read = (...runNos: number[]) => store.readUngranted(runNos, 1_024).sort((a, b) => a.runNo - b.runNo);
-      expect(read(2, 1, 3, 4, 5, 7, 99)).toEqual([
+      expect(read(2, 1, 3, 4, 5, 7, 8, 99)).toEqual([
         { runNo: 1, namespace: "default", runId: "first", rank: 7, created: one },
         { runNo: 2, namespace: "else", runId: "run-2", rank: undefined, created: two },
       ]);

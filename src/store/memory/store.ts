@@ -162,9 +162,9 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
       const found: UngrantedRun[] = [];
       for (const runNo of runNos) {
         const row = tables.runs.get(runNo);
-        const created = tables.events.get(runNo)?.[0];
-        if (row?.status !== "QUEUED" || row.lastSeq !== 1 || created === undefined || created.bytes > bytesMax)
-          continue;
+        const [created, later] = tables.events.get(runNo) ?? [];
+        if (row?.status !== "QUEUED" || row.lastSeq !== 1 || created === undefined || later !== undefined) continue;
+        if (created.bytes > bytesMax) continue;
         found.push({ runNo, namespace: row.namespace, runId: row.runId, rank: row.rank, created });
       }
       return found;
