@@ -34,7 +34,11 @@ type opPipe struct {
 	unacknowledged int64
 	lastRefused    int64
 	busyCount      int
-	pause          *timer
+	// noStarts is why the first start was refused, once the run is being paused. Every later one of this lease would
+	// be, with a round trip for each and a refusal for all ops behind it: results would wait for longer than the pause
+	// gives them.
+	noStarts *pb.OpRefusal
+	pause    *timer
 }
 
 func (p *opPipe) submit(changes []*pb.Change, bytes int, handlers opHandlers) {
@@ -42,9 +46,12 @@ func (p *opPipe) submit(changes []*pb.Change, bytes int, handlers opHandlers) {
 		return
 	}
 	op := &outgoingOp{lease: p.lease, changes: changes, bytes: bytes, handlers: handlers}
-	if p.held {
+	switch {
+	case p.noStarts != nil && handlers.startsStep:
+		handlers.refused(p.noStarts)
+	case p.held:
 		p.parked = append(p.parked, op)
-	} else {
+	default:
 		p.send(op)
 	}
 }
@@ -122,6 +129,9 @@ func (p *opPipe) refuse(op *outgoingOp, refusal *pb.OpRefusal) {
 	case reason == pb.ErrorReason_ERROR_REASON_OP_CONFLICT, reason == pb.ErrorReason_ERROR_REASON_INTERNAL:
 		p.abandon(refusal.GetMessage())
 	default:
+		if reason == pb.ErrorReason_ERROR_REASON_RUN_PAUSED {
+			p.noStarts = refusal
+		}
 		p.hold(op.opID, 0)
 		if op.handlers.refused != nil {
 			op.handlers.refused(refusal)
@@ -163,12 +173,20 @@ func (p *opPipe) flowIfSettled() {
 	p.again, p.parked = nil, nil
 	p.held = false
 	for _, op := range waiting {
+		if p.noStarts != nil && op.handlers.startsStep {
+			continue
+		}
 		if p.renumber {
 			op.opID = 0
 		}
 		p.send(op)
 	}
 	p.renumber = false
+	for _, op := range waiting {
+		if p.noStarts != nil && op.handlers.startsStep {
+			op.handlers.refused(p.noStarts)
+		}
+	}
 }
 
 // close follows the end of the lease: nothing more is sent or heard. With flush, ops that wait in the outbox for the

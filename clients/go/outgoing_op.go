@@ -9,6 +9,8 @@ type opHandlers struct {
 	refused func(*pb.OpRefusal)
 	// precedingFailed: an earlier op was refused. Without this the op is sent again as it is.
 	precedingFailed func()
+	// startsStep: once the run is being paused the pipe refuses it by itself, in the server's words.
+	startsStep bool
 }
 
 // outgoingOp is an op from its submission to its result.

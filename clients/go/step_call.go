@@ -62,14 +62,14 @@ func (c *stepCall) submitStart(a *attempt, durable func()) {
 		c.failed(a, c.options.inputFailure)
 		return
 	}
-	handlers := opHandlers{refused: func(refusal *pb.OpRefusal) {
-		if !a.running {
-			return // its outcome went out behind the start and is answered for itself
-		}
+	handlers := opHandlers{startsStep: true, refused: func(refusal *pb.OpRefusal) {
 		if called := durable == nil; called && refusal.GetReason() == pb.ErrorReason_ERROR_REASON_RUN_PAUSED {
 			// The pause lets a function that runs finish, and its result needs no start before it.
 			c.run.giveBack()
 			return
+		}
+		if !a.running {
+			return // its outcome went out behind the start and is answered for itself
 		}
 		a.stop()
 		c.refused(refusal)

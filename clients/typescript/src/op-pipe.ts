@@ -17,6 +17,8 @@ export interface OpHandlers {
   refused(refusal: OpRefusal): void;
   /** An earlier op was refused. Without this the op is sent again as it is. */
   precedingFailed?(): void;
+  /** It starts a step: once the run is being paused the pipe refuses it by itself, in the server's words. */
+  readonly startsStep?: boolean;
 }
 
 export class OutgoingOp {
@@ -71,6 +73,11 @@ export class OpPipe {
   #unacknowledged = 0;
   #lastRefused = 0;
   #busyCount = 0;
+  /**
+   * Why the first start was refused, once the run is being paused. Every later one of this lease would be, with a round
+   * trip for each and a refusal for all ops behind it: results would wait for longer than the pause gives them.
+   */
+  #noStarts: OpRefusal | undefined;
   #pause: TimerHandle | undefined;
 
   constructor(lease: Lease, context: PipeContext) {
@@ -90,7 +97,8 @@ export class OpPipe {
   submit(changes: Change[], bytes: number, handlers: OpHandlers): void {
     if (this.#closed) return;
     const op = new OutgoingOp(this.#lease, changes, bytes, handlers);
-    if (this.#held) this.#parked.push(op);
+    if (this.#noStarts !== undefined && handlers.startsStep) handlers.refused(this.#noStarts);
+    else if (this.#held) this.#parked.push(op);
     else this.#send(op);
   }
 
@@ -156,6 +164,7 @@ export class OpPipe {
       case refusal.reason === ErrorReason.OP_CONFLICT || refusal.reason === ErrorReason.INTERNAL:
         return this.#context.abandon(refusal.message);
       default:
+        if (refusal.reason === ErrorReason.RUN_PAUSED) this.#noStarts = refusal;
         this.#hold(op.opId);
         op.handlers.refused(refusal);
     }
@@ -186,11 +195,15 @@ export class OpPipe {
     this.#again = [];
     this.#parked = [];
     this.#held = false;
+    const noStarts = this.#noStarts;
     for (const op of waiting) {
+      if (noStarts !== undefined && op.handlers.startsStep) continue;
       if (this.#renumber) op.opId = 0;
       this.#send(op);
     }
     this.#renumber = false;
+    if (noStarts === undefined) return;
+    for (const op of waiting) if (op.handlers.startsStep) op.handlers.refused(noStarts);
   }
 
   /** The lease ended: nothing more is sent or heard. Ops that wait in the outbox for the stream still leave if `flush`. */

@@ -83,11 +83,12 @@ export class StepCall implements BackingOff {
     }
     this.run.submit([start.change], start.bytes, {
       ...(applied === undefined ? {} : { applied }),
+      startsStep: true,
       refused: (refusal) => {
-        if (!attempt.running) return; // its outcome went out behind the start and is answered for itself
         const called = applied === undefined;
         // The pause lets a function that runs finish, and its result needs no start before it.
         if (called && refusal.reason === ErrorReason.RUN_PAUSED) return this.run.giveBack();
+        if (!attempt.running) return; // its outcome went out behind the start and is answered for itself
         attempt.stop();
         this.#refused(refusal);
       },

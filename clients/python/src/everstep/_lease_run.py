@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _frames as frames
@@ -214,10 +215,7 @@ class LeaseRun:
     def _guarded(self, handlers: OpHandlers) -> OpHandlers:
         """Results that come after the run has ended here reach nobody; each other one may leave the run idle."""
 
-        def guard(call: Callable[..., None] | None) -> Callable[..., None] | None:
-            if call is None:
-                return None
-
+        def guard(call: Callable[..., None]) -> Callable[..., None]:
             def guarded(*args: Any) -> None:
                 if self.is_over:
                     return
@@ -227,11 +225,11 @@ class LeaseRun:
 
             return guarded
 
-        return OpHandlers(
-            refused=guard(handlers.refused),  # type: ignore[arg-type]
-            applied=guard(handlers.applied),
-            preceding_failed=guard(handlers.preceding_failed),
-            ends_lease=handlers.ends_lease,
+        return replace(
+            handlers,
+            refused=guard(handlers.refused),
+            applied=handlers.applied and guard(handlers.applied),
+            preceding_failed=handlers.preceding_failed and guard(handlers.preceding_failed),
         )
 
     def when_live(self, action: Callable[[], None]) -> None:

@@ -33,6 +33,8 @@ class OpHandlers:
     """An earlier op was refused. Without this the op is sent again as it is."""
     ends_lease: bool = False
     """When it is applied, the lease is over."""
+    starts_step: bool = False
+    """Once the run is being paused the pipe refuses it by itself, in the server's words."""
 
 
 class OutgoingOp:
@@ -94,6 +96,10 @@ class OpPipe:
         self._unacknowledged = 0
         self._last_refused = 0
         self._busy_count = 0
+        # Why the first start was refused, once the run is being paused. Every later one of this lease would be, with a
+        # round trip for each and a refusal for all ops behind it: results would wait for longer than the pause gives
+        # them.
+        self._no_starts: OpRefusal | None = None
         self._pause: TimerHandle | None = None
 
     @property
@@ -109,7 +115,9 @@ class OpPipe:
         if self._closed:
             return
         op = OutgoingOp(self._lease, changes, size, handlers)
-        if self._held:
+        if self._no_starts is not None and handlers.starts_step:
+            self._context.deliver(handlers.refused, self._no_starts)
+        elif self._held:
             self._parked.append(op)
         else:
             self._send(op)
@@ -174,6 +182,8 @@ class OpPipe:
         elif reason in (reasons.ERROR_REASON_OP_CONFLICT, reasons.ERROR_REASON_INTERNAL):
             self._context.abandon(refusal.message)
         else:
+            if reason == reasons.ERROR_REASON_RUN_PAUSED:
+                self._no_starts = refusal
             self._hold(op.op_id)
             self._context.deliver(op.handlers.refused, refusal)
 
@@ -207,6 +217,9 @@ class OpPipe:
         self._parked = []
         self._held = False
         for op in waiting:
+            if self._no_starts is not None and op.handlers.starts_step:
+                self._context.deliver(op.handlers.refused, self._no_starts)
+                continue
             if self._renumber:
                 op.op_id = 0
             self._send(op)

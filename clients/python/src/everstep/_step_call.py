@@ -93,17 +93,17 @@ class StepCall:
             return
 
         def refused(refusal: OpRefusal) -> None:
-            if not attempt.running:
-                return  # its outcome went out behind the start and is answered for itself
             called = applied is None
             if called and refusal.reason == reasons.ERROR_REASON_RUN_PAUSED:
                 # The pause lets a function that runs finish, and its result needs no start before it.
                 self.run.give_back()
                 return
+            if not attempt.running:
+                return  # its outcome went out behind the start and is answered for itself
             attempt.stop()
             self._refused(refusal)
 
-        self.run.submit([change], size, OpHandlers(applied=applied, refused=refused))
+        self.run.submit([change], size, OpHandlers(applied=applied, refused=refused, starts_step=True))
 
     def _start_change(self, attempt: int) -> tuple[Change, int]:
         payload: Payload | None = None

@@ -322,8 +322,8 @@ func (*Change_FailRun) isChange_Change() {}
 func (*Change_CancelledRun) isChange_Change() {}
 
 // StepStart announces an attempt. It may be pipelined: the function may run before its result is back, unless
-// at_most_once is set. Once a pause was requested it is refused RUN_PAUSED: a function that was called already runs on,
-// and its result is accepted without a start.
+// at_most_once is set. Once a pause was requested this one and every later one of the lease is refused RUN_PAUSED: a
+// function that was called already runs on, and its result is accepted without a start (and without its input).
 type StepStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The step.

@@ -173,8 +173,8 @@ export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
 
 /**
  * StepStart announces an attempt. It may be pipelined: the function may run before its result is back, unless
- * at_most_once is set. Once a pause was requested it is refused RUN_PAUSED: a function that was called already runs on,
- * and its result is accepted without a start.
+ * at_most_once is set. Once a pause was requested this one and every later one of the lease is refused RUN_PAUSED: a
+ * function that was called already runs on, and its result is accepted without a start (and without its input).
  *
  * @generated from message everstep.v1.StepStart
  */
