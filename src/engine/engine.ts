@@ -97,6 +97,7 @@ export function createEngineOn(options: EngineOptions): Engine {
     store: options.store,
     runsMax: settings.runCacheMax,
     stepsMax: options.runCacheStepsMax ?? limits.runCacheStepsMax,
+    leased: () => kernel.leases.size,
     onCorrupt: (error) => setAside(kernel, error),
   });
   kernel.runKeys = createRunKeys(store, kernel.runs);

@@ -91,6 +91,8 @@ export function createRunTable(options: {
   store: Store;
   runsMax: number;
   stepsMax: number;
+  /** How many runs are leased: all of these are in memory, and stay. */
+  leased: () => number;
   /** Told of a history that cannot be read, once for each load. */
   onCorrupt: (error: CorruptRowError) => void;
 }): RunTable {
@@ -195,7 +197,7 @@ export function createRunTable(options: {
     },
     evict(durableCommitNo, touched) {
       touchedSinceLook += touched;
-      if (byNo.size <= options.runsMax && cachedSteps <= options.stepsMax) return;
+      if (byNo.size - options.leased() <= options.runsMax && cachedSteps <= options.stepsMax) return;
       if (touchedSinceLook * visitsPerTouch < byNo.size) return;
       touchedSinceLook = 0;
       let unpinned = 0;
