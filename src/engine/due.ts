@@ -32,7 +32,16 @@ export function createDue(kernel: Kernel): Due {
     }
     const { recorder } = kernel;
     const key = deadlineKey(kind, stepKey);
-    const known = recorder.loadDeadlines(entry).has(key);
+    const dueAtMs = recorder.loadDeadlines(entry).get(key);
+    const known = dueAtMs !== undefined;
+    if (known && dueAtMs > kernel.time.nowMs()) {
+      // The row has no CRC, the history has: what came too early comes again.
+      transaction.claimWrite();
+      const right = { runNo, kind, stepKey, dueAtMs };
+      transaction.batch.deadlines.push({ op: "put", ...right });
+      kernel.deadlines.put(right, transaction.commitNo);
+      return;
+    }
     if (known && kind === "available") recorder.recordRow(transaction, entry);
     else if (known && !entry.corrupt) {
       const decision = decide(

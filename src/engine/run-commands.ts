@@ -88,7 +88,16 @@ export async function startRun(kernel: Kernel, request: StartRequest): Promise<{
 function startOne(kernel: Kernel, transaction: Transaction, request: StartRequest, id: ChosenId): StartOutcome {
   const { namespace, workflow, runKey } = request;
   const { runId } = id;
-  const existing = holderOf(kernel, namespace, id);
+  let existing: RunEntry | undefined;
+  let taken: Refusal | undefined;
+  try {
+    existing = holderOf(kernel, namespace, id);
+    taken = existing === undefined ? runKeyTaken(kernel, namespace, workflow, runKey) : undefined;
+  } catch (error) {
+    // What cannot be read refuses this start, not those beside it, which are decided by now.
+    if (error instanceof EngineError) return error.refusal;
+    throw error;
+  }
   if (existing !== undefined) {
     const { state } = existing;
     if (request.requestId !== "" && state.requestId === request.requestId) {
@@ -97,7 +106,6 @@ function startOne(kernel: Kernel, transaction: Transaction, request: StartReques
     const text = `run ${JSON.stringify(runId.slice(0, 100))} exists in namespace ${namespace} and is ${state.status}`;
     return refuse("RUN_EXISTS", text, { field: "run_id", runId });
   }
-  const taken = runKeyTaken(kernel, namespace, workflow, runKey);
   if (taken !== undefined) return taken;
   const state = createState({ runNo: kernel.nextRunNo(), namespace, runId });
   transaction.claimWrite();

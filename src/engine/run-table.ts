@@ -137,15 +137,17 @@ export function createRunTable(options: {
     let corruption: CorruptRowError | undefined;
     try {
       for (;;) {
+        // One event of two that were asked for is all there is, whatever the row says; a page may have been cut by its bytes.
+        const isUngranted = row.status === "QUEUED" && row.lastSeq === 1 && state.lastSeq === 0;
         const events = store.readEvents(row.runNo, {
           afterSeq: state.lastSeq,
-          limit: pageEvents,
-          bytesMax: pageBytes,
+          limit: isUngranted ? 2 : pageEvents,
+          bytesMax: isUngranted ? Number.MAX_SAFE_INTEGER : pageBytes,
           throughSeq: row.lastSeq,
         });
         for (const event of events) evolve(state, event);
-        // A run that nobody has had yet: its row says all of it. Most that are loaded are such, out of a long line.
-        if (row.status === "QUEUED" && row.lastSeq === 1 && events.length === 1 && state.lastSeq === 1) {
+        // A run that nobody has had yet. Most that are loaded are such, out of a long line.
+        if (isUngranted && events.length === 1) {
           [created] = events;
           break;
         }

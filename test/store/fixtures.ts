@@ -45,13 +45,18 @@ export function completed(seq: number, stepKey: string, more: Parameters<typeof 
   return newEvent("StepCompleted", seq, startMs + 10, undefined, { stepKey, startedAtMs: startMs, ...more });
 }
 
+/** No event is newer than what a commit says of the time. */
+function newestOf(events: readonly RunEvent[], atMs: number): number {
+  return Math.max(atMs, ...events.map((event) => event.atMs));
+}
+
 /** Numbers the commits of one store. */
 export function committer(store: Store) {
   let { commitNo } = store.readMeta();
   return async (batch: Partial<Batch>) => {
     const outcome = await store.commit({
       commitNo: commitNo + 1,
-      newestAtMs: startMs + commitNo + 1,
+      newestAtMs: newestOf(batch.events?.map(({ event }) => event) ?? [], startMs + commitNo + 1),
       events: [],
       runs: [],
       deadlines: [],
@@ -87,7 +92,7 @@ export function recordRun(store: Store, runNo: number): Recorded {
       const { commitNo, newestAtMs } = store.readMeta();
       const outcome = await store.commit({
         commitNo: commitNo + 1,
-        newestAtMs: newestAtMs + 1,
+        newestAtMs: newestOf(events, newestAtMs + 1),
         events: events.map((event) => ({ runNo, event })),
         runs: [
           {

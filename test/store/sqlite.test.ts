@@ -242,11 +242,32 @@ describe("corruption", () => {
     expect(again.findRun("default", "three")).toMatchObject({ runNo: 3 });
   });
 
-  test("a row with a status that there is not is told as its run's", async () => {
+  test("an index entry whose text has become bytes ends the list of workflows", async () => {
     const store = await file.open();
-    await committer(store)({ runs: [rowOf(1)] });
-    file.tamper((database) => database.exec("UPDATE runs SET status = 77"));
-    expect(() => store.getRun(1)).toThrow(/run number 1 cannot be read at seq 0: its row has status 77/);
+    await committer(store)({ runs: [rowOf(1, { rank: 1 })] });
+    await store.close();
+    // The types of "default", "main" and "order", as they follow each other in the index of lines only.
+    const bytes = readFileSync(file.path);
+    const typesAt = bytes.indexOf(Buffer.from([0x1b, 0x15, 0x17]));
+    expect(typesAt).toBeGreaterThan(0);
+    bytes[typesAt + 2] = 0x16;
+    writeFileSync(file.path, bytes);
+    expect((await file.open()).listLineWorkflows("default", "main")).toEqual([]);
+  });
+
+  test("a row with a status that there is not is of a run that was set aside, and costs no other", async () => {
+    const store = await file.open();
+    await committer(store)({ runs: [rowOf(1), rowOf(2)] });
+    file.tamper((database) => database.exec("UPDATE runs SET status = 77 WHERE run_no = 1"));
+    const setAside = { runNo: 1, status: "PAUSED", pauseReason: "CORRUPT_HISTORY" };
+    expect(store.getRun(1)).toMatchObject(setAside);
+    const everything = { namespace: "default", workflow: "", queue: "", statuses: [], runKey: "" };
+    const listed = await store.listRuns(everything, { beforeRunNo: 9, limit: 9 });
+    expect(listed).toMatchObject([{ runNo: 2, status: "QUEUED" }, setAside]);
+    expect(await store.countRuns(everything)).toEqual([
+      { status: "QUEUED", count: 1 },
+      { status: "PAUSED", count: 1 },
+    ]);
   });
 });
 

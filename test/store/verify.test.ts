@@ -79,6 +79,30 @@ describe("verify", () => {
     expect(problems[0]?.known).toBe(false);
   });
 
+  test("a status that there is not, and a row that is older than the history of a run that nobody has", async () => {
+    change("UPDATE runs SET status = 77 WHERE run_no = 1");
+    change("UPDATE runs SET last_seq = 4 WHERE run_no = 2");
+    const told = (await verify()).map(({ runNo, message }) => `${runNo} ${message}`);
+    expect(told).toContain("1 its row has status 77");
+    expect(told).toContain("2 the run row is old: it says WAITING as of seq 4, its history WAITING");
+  });
+
+  test.each([
+    ["commit_no = commit_no - 1", /the last commit is said to be 4, a run row is of 5/],
+    ["newest_at_ms = 5", /the newest instant is said to be 5, an event is of/],
+    ["newest_at_ms = newest_at_ms + (1 << 41)", /which is to come/],
+  ])("a changed column of the file as a whole: %s", async (set, message) => {
+    change(`UPDATE meta SET ${set}`);
+    expect(await verify()).toEqual([expect.objectContaining({ runNo: 0, message: expect.stringMatching(message) })]);
+  });
+
+  test("a file without its row as a whole", async () => {
+    change("DELETE FROM meta");
+    expect(await verify()).toContainEqual(
+      expect.objectContaining({ runNo: 0, message: expect.stringMatching(/missing/) }),
+    );
+  });
+
   test("deadlines that are missing, changed or one too many", async () => {
     change(`DELETE FROM deadlines WHERE kind = 'timer';
       UPDATE deadlines SET due_at_ms = 5 WHERE kind = 'runTimeout';

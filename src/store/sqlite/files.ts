@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, realpathSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
 // POSIX locks belong to a process and a file: closing any descriptor of the file drops all of them. So nothing here
@@ -30,4 +30,29 @@ export function syncDirectory(path: string): void {
   } finally {
     closeSync(directory);
   }
+}
+
+/** Lock and log go by the name: two servers, each by a name of its own, would write over each other. */
+export function refuseOtherNames(path: string): void {
+  const stat = statSync(path);
+  if (!stat.isFile() || stat.nlink === 1) return;
+  throw new Error(`${path} has another name (a hard link), by which another server could open it: serve a copy`);
+}
+
+/**
+ * Says which of the files is gone from its name, or another one, since it was first seen there: what is written to it
+ * would be lost with the last descriptor.
+ */
+export function stillThere(paths: readonly string[]): () => string | undefined {
+  const seen = new Map<string, string>();
+  return () => {
+    for (const path of paths) {
+      const stat = statSync(path, { throwIfNoEntry: false });
+      const id = stat && `${stat.dev}/${stat.ino}`;
+      const before = seen.get(path);
+      if (before !== undefined && before !== id) return path;
+      if (id !== undefined) seen.set(path, id);
+    }
+    return undefined;
+  };
 }

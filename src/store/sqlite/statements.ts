@@ -103,7 +103,9 @@ export function prepareDecisionReads(database: Database): DecisionReads {
         let row: Row | undefined;
         (row = nextWorkflow.get(namespace, queue, workflows.at(-1) ?? "")) !== undefined;
       ) {
-        workflows.push(row[0] as string);
+        // Whatever is no text stands behind all texts, and is behind itself when it is asked for as one.
+        if (typeof row[0] !== "string") break;
+        workflows.push(row[0]);
       }
       return workflows;
     },
@@ -193,5 +195,6 @@ function runOf(row: Row | undefined): RunRow | undefined {
 
 function deadlineOf(row: Row): DeadlineRow {
   const [runNo, kind, stepKey, dueAtMs] = row as [number, DeadlineKind, string, number];
-  return { runNo, kind, stepKey, dueAtMs };
+  // In a damaged index a text may have become bytes.
+  return { runNo, kind: String(kind) as DeadlineKind, stepKey: String(stepKey), dueAtMs: Number(dueAtMs) };
 }

@@ -5,7 +5,7 @@ import { encodeBatch } from "./batch-codec.ts";
 import { createCheckpoints } from "./checkpoints.ts";
 import { createCopyWords } from "./copy-state.ts";
 import { putDamagedLogAside, refuseDamagedLog } from "./damaged-log.ts";
-import { createPrivateFile, realPath, syncDirectory } from "./files.ts";
+import { createPrivateFile, realPath, refuseOtherNames, syncDirectory } from "./files.ts";
 import { lockFile } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { type Durability, openConnection } from "./open.ts";
@@ -45,6 +45,7 @@ export async function createSqliteStore({
   const lock = lockFile(file);
   try {
     createPrivateFile(file);
+    refuseOtherNames(file);
     // Without a sync for each commit a power cut leaves any part of the last ones.
     if (acceptDamagedLog) putDamagedLogAside(file, warn);
     else if (durability === "full") refuseDamagedLog(file);

@@ -118,7 +118,11 @@ function compareRow(row: RunRow, state: RunState, report: Report): void {
 function compareTail(row: RunRow, state: RunState, report: Report): void {
   if (finalStatuses.has(row.status)) {
     report(row.lastSeq + 1, `an event behind the end of a run that is ${row.status}`);
-  } else if (state.version !== row.version || cancelRequested(state) !== row.cancelRequested) {
+  } else if (
+    state.lease === undefined ||
+    state.version !== row.version ||
+    cancelRequested(state) !== row.cancelRequested
+  ) {
     report(
       state.lastSeq,
       `the run row is old: it says ${row.status} as of seq ${row.lastSeq}, its history ${state.status}`,

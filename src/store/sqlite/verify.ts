@@ -5,7 +5,7 @@ import { decodeEvent, eventColumns } from "./event-codec.ts";
 import { checkVersion } from "./migrate.ts";
 import { newestVersion } from "./migrations/migrations.ts";
 import { openConnection } from "./open.ts";
-import { decodeRun, runColumns } from "./run-codec.ts";
+import { decodeRun, isStatus, runColumns } from "./run-codec.ts";
 import { prepareDecisionReads } from "./statements.ts";
 import { createRunCheck } from "./verify-run.ts";
 
@@ -30,6 +30,8 @@ export interface Verified {
   problems: number;
 }
 
+type Meta = [number, number, number, number, number, number];
+const dayMs = 24 * 60 * 60 * 1_000;
 const progressEveryRuns = 1_000;
 
 export async function verifyFile(
@@ -73,9 +75,21 @@ function isCorruption(error: unknown): boolean {
 function checkFile(database: Database, ofFile: (message: string) => void): void {
   const lines = database.prepare<[], [string]>("PRAGMA integrity_check").raw().all();
   for (const [line] of lines) if (line !== "ok") ofFile(`SQLite: ${line}`);
-  const counts = database.prepare<[], [number, number]>("SELECT events, (SELECT count(*) FROM events) FROM meta").raw();
-  const [written, found] = counts.get() as [number, number];
+  const meta = database
+    .prepare<[], number[]>(
+      "SELECT events, (SELECT count(*) FROM events), commit_no, coalesce((SELECT max(commit_no) FROM runs), 0), " +
+        "newest_at_ms, coalesce((SELECT max(at_ms) FROM events), 0) FROM meta",
+    )
+    .raw()
+    .get();
+  if (meta === undefined) return ofFile("the row of the file as a whole is missing");
+  const [written, found, commitNo, commitNoOfRuns, newestAtMs, newestOfEvents] = meta as Meta;
   if (written !== found) ofFile(`${written} events were written, ${found} are there`);
+  if (commitNo < commitNoOfRuns) ofFile(`the last commit is said to be ${commitNo}, a run row is of ${commitNoOfRuns}`);
+  if (newestAtMs < newestOfEvents)
+    ofFile(`the newest instant is said to be ${newestAtMs}, an event is of ${newestOfEvents}`);
+  if (newestAtMs > Math.max(Date.now(), newestOfEvents) + dayMs)
+    ofFile(`the newest instant is said to be ${newestAtMs}, which is to come`);
 }
 
 async function checkRuns(
@@ -148,13 +162,12 @@ function prepareCheckRun(
     const deadlines = readDeadlines(runNo);
     if (values === undefined) return checkOrphans(runNo, deadlines);
     done.runs += 1;
-    let row: RunRow;
-    try {
-      row = decodeRun(values);
-    } catch (error) {
-      return report({ runNo, runId: String(values[2]), seq: 0, message: (error as Error).message, known: false });
+    const status = values[6];
+    if (!isStatus(status)) {
+      const message = `its row has status ${String(status)}`;
+      return report({ runNo, runId: String(values[2]), seq: 0, message, known: false });
     }
-    checkHistory(row, deadlines);
+    checkHistory(decodeRun(values), deadlines);
   };
 
   function checkOrphans(runNo: number, deadlines: readonly DeadlineRow[]): void {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { BatchMessage } from "./batch-codec.ts";
 import { copyDatabase } from "./backup.ts";
+import { stillThere } from "./files.ts";
 import { hasCopyFailed, tellingFailure, waitForCopy } from "./copy-state.ts";
 import { copyLog, createGrowthCheck } from "./log-copy.ts";
 import { openConnection } from "./open.ts";
@@ -13,8 +14,19 @@ import { createWriter } from "./writer.ts";
 const { path, durability, copyWords } = workerData as ThreadData;
 const port = parentPort as NonNullable<typeof parentPort>;
 const database = openConnection(path, "writer", durability);
-const writer = createWriter(database, () => hasCopyFailed(copyWords));
+const writer = createWriter(database, () => hasCopyFailed(copyWords), goneFile);
 const growthOfLog = createGrowthCheck(database);
+
+const gone = stillThere([path, `${path}-wal`]);
+/** Of a log without a name the file still can have all: the end of this process takes the log away. */
+function goneFile(): string | undefined {
+  const name = gone();
+  if (name === `${path}-wal`) {
+    waitForCopy(copyWords);
+    restartLog();
+  }
+  return name;
+}
 
 async function answer(method: string, args: unknown[]): Promise<unknown> {
   switch (method) {

@@ -19,8 +19,15 @@ const probeBytes = 1024 * 1024;
 
 const behindFailedCopy: CommitOutcome = { kind: "fatal", message: "the log could not be copied into the file" };
 
-/** `copyFailed`: whether a copy of the log by another connection has failed. */
-export function createWriter(database: Database, copyFailed = () => false): Writer {
+/**
+ * `copyFailed`: whether a copy of the log by another connection has failed. `goneFile`: which of the files is not where it
+ * was any more.
+ */
+export function createWriter(
+  database: Database,
+  copyFailed = () => false,
+  goneFile: () => string | undefined = () => undefined,
+): Writer {
   const insertEvents = createEventInserter(database);
   const putRun = database.prepare<unknown[]>(upsertRun);
   const putDeadline = database.prepare<unknown[]>(
@@ -48,6 +55,10 @@ export function createWriter(database: Database, copyFailed = () => false): Writ
     if (outcome.kind === "fatal") lost = outcome;
     // Nor is what was written beside the failure acknowledged.
     else if (copyFailed()) lost = behindFailedCopy;
+    else {
+      const gone = goneFile();
+      if (gone !== undefined) lost = { kind: "fatal", message: `${gone} is gone, or another file has its name` };
+    }
     return lost ?? outcome;
   }
 
