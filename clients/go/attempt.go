@@ -11,9 +11,11 @@ import (
 // attempt is one attempt of a step: calls the function, bounds it in time, and hands its outcome to the step exactly
 // once.
 type attempt struct {
-	step      *stepCall
-	number    int32
-	running   bool
+	step    *stepCall
+	number  int32
+	running bool
+	// startSent: a start of it went out, so its outcome has a place in the history.
+	startSent bool
 	startedAt time.Time
 	timeout   *timer
 	// end ends the context of the function; nil before it is called.
@@ -23,6 +25,14 @@ type attempt struct {
 func newAttempt(call *stepCall, number int32) *attempt {
 	call.run.stepsRunning++
 	return &attempt{step: call, number: number, running: true, startedAt: time.Now()}
+}
+
+// outcomeAdds is what its outcome adds to the run.
+func (a *attempt) outcomeAdds() addition {
+	if a.startSent {
+		return addsNothing
+	}
+	return addsResult
 }
 
 func (a *attempt) elapsed() time.Duration { return time.Since(a.startedAt) }

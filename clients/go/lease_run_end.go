@@ -26,6 +26,7 @@ func (r *leaseRun) fail(end ending) {
 		return
 	}
 	steps := slices.DeleteFunc(end.failedSteps, func(key string) bool { return !r.failedSteps[key] })
+	steps = steps[:min(len(steps), failedStepsMax)]
 	r.finish(failRunChange(end.failure, steps), failureBytes(end.failure))
 }
 

@@ -44,6 +44,8 @@ const (
 	// frameOpsMaxDefault and payloadBytesMaxDefault count until Welcome says otherwise.
 	frameOpsMaxDefault     = 1_024
 	payloadBytesMaxDefault = 256 << 10
+	// opBytes is about what an op takes in a frame without its payloads and its run id.
+	opBytes = 128
 	// framesAheadMax frames may wait for the transport; meanwhile ops gather, and leave in fewer frames.
 	framesAheadMax = 4
 	// messageBytesMax: the server cuts larger messages; a journal chunk is 256 KiB.
@@ -60,6 +62,10 @@ const (
 	// capacityDefault is how many leases a worker holds at the same time, as on the server.
 	capacityDefault = 10
 	capacityMax     = 100_000
+	// awaitsMax things may one suspend await, and failedStepsMax failed steps may the end of a run name, as on the server:
+	// it refuses more, and the run would come to nothing.
+	awaitsMax      = 1_000
+	failedStepsMax = 1_000
 	// keyBytesMax, nameBytesMax and the failure limits are the server's.
 	keyBytesMax            = 1_024
 	nameBytesMax           = 256

@@ -34,21 +34,22 @@ type opPipe struct {
 	unacknowledged int64
 	lastRefused    int64
 	busyCount      int
-	// noStarts is why the first start was refused, once the run is being paused. Every later one of this lease would
-	// be, with a round trip for each and a refusal for all ops behind it: results would wait for longer than the pause
-	// gives them.
-	noStarts *pb.OpRefusal
-	pause    *timer
+	// noMore is why the first of a kind was refused, once the run is being paused or its history is full. Every later one
+	// of this lease would be, with a round trip for each and a refusal for all ops behind it: results, and the end of the
+	// run, would wait for as many round trips.
+	noMore map[addition]*pb.OpRefusal
+	pause  *timer
 }
 
 func (p *opPipe) submit(changes []*pb.Change, bytes int, handlers opHandlers) {
 	if p.closed {
 		return
 	}
-	op := &outgoingOp{lease: p.lease, changes: changes, bytes: bytes, handlers: handlers}
+	op := newOutgoingOp(p.lease, changes, bytes, handlers)
+	noMore := p.noMore[handlers.adds]
 	switch {
-	case p.noStarts != nil && handlers.startsStep:
-		handlers.refused(p.noStarts)
+	case noMore != nil:
+		handlers.refused(noMore)
 	case p.held:
 		p.parked = append(p.parked, op)
 	default:
@@ -124,19 +125,34 @@ func (p *opPipe) refuse(op *outgoingOp, refusal *pb.OpRefusal) {
 		p.renumber = true
 		p.again = append(p.again, op)
 	case isTransient(refusal):
-		p.hold(op.opID, max(duration(refusal.GetRetryAfterMs()), p.nextBusyDelay()))
+		p.hold(op.opID, p.transientDelay(refusal))
 		p.again = append(p.again, op)
 	case reason == pb.ErrorReason_ERROR_REASON_OP_CONFLICT, reason == pb.ErrorReason_ERROR_REASON_INTERNAL:
 		p.abandon(refusal.GetMessage())
 	default:
-		if reason == pb.ErrorReason_ERROR_REASON_RUN_PAUSED {
-			p.noStarts = refusal
+		if op.handlers.adds != addsNothing && endsItsKind(refusal) {
+			p.refuseLater(op.handlers.adds, refusal)
 		}
 		p.hold(op.opID, 0)
 		if op.handlers.refused != nil {
 			op.handlers.refused(refusal)
 		}
 	}
+}
+
+func (p *opPipe) refuseLater(kind addition, refusal *pb.OpRefusal) {
+	if p.noMore == nil {
+		p.noMore = map[addition]*pb.OpRefusal{}
+	}
+	p.noMore[kind] = refusal
+}
+
+// transientDelay is zero while a pause is pending: many that were refused together are one reason to wait, not many.
+func (p *opPipe) transientDelay(refusal *pb.OpRefusal) time.Duration {
+	if p.pause.pending() {
+		return 0
+	}
+	return max(duration(refusal.GetRetryAfterMs()), p.nextBusyDelay())
 }
 
 func (p *opPipe) nextBusyDelay() time.Duration {
@@ -172,8 +188,10 @@ func (p *opPipe) flowIfSettled() {
 	waiting := append(p.again, p.parked...)
 	p.again, p.parked = nil, nil
 	p.held = false
+	var refused []*outgoingOp
 	for _, op := range waiting {
-		if p.noStarts != nil && op.handlers.startsStep {
+		if p.noMore[op.handlers.adds] != nil {
+			refused = append(refused, op)
 			continue
 		}
 		if p.renumber {
@@ -182,10 +200,8 @@ func (p *opPipe) flowIfSettled() {
 		p.send(op)
 	}
 	p.renumber = false
-	for _, op := range waiting {
-		if p.noStarts != nil && op.handlers.startsStep {
-			op.handlers.refused(p.noStarts)
-		}
+	for _, op := range refused {
+		op.handlers.refused(p.noMore[op.handlers.adds])
 	}
 }
 
@@ -202,6 +218,16 @@ func (p *opPipe) close(flush bool) {
 		}
 	}
 	p.inFlight, p.parked, p.again = nil, nil, nil
+}
+
+// endsItsKind: the next op of the kind would be refused as well.
+func endsItsKind(refusal *pb.OpRefusal) bool {
+	switch refusal.GetReason() {
+	case pb.ErrorReason_ERROR_REASON_RUN_PAUSED, pb.ErrorReason_ERROR_REASON_HISTORY_LIMIT:
+		return true
+	default:
+		return false
+	}
 }
 
 // isTransient: refused now, welcome later, with nothing for the workflow to decide.

@@ -9,9 +9,23 @@ type opHandlers struct {
 	refused func(*pb.OpRefusal)
 	// precedingFailed: an earlier op was refused. Without this the op is sent again as it is.
 	precedingFailed func()
-	// startsStep: once the run is being paused the pipe refuses it by itself, in the server's words.
-	startsStep bool
+	// adds: once one of its kind was refused because the run is being paused or its history is full, the pipe refuses the
+	// others by itself, in the server's words.
+	adds addition
 }
+
+// addition is what an op adds to the run.
+type addition int
+
+const (
+	// addsNothing that could be refused for all: a result has its place in the history once its start was sent.
+	addsNothing addition = iota
+	addsStart
+	addsTimer
+	addsSignal
+	// addsResult is of an attempt without a start.
+	addsResult
+)
 
 // outgoingOp is an op from its submission to its result.
 type outgoingOp struct {
@@ -22,6 +36,12 @@ type outgoingOp struct {
 	opID         int64
 	afterRefused int64
 	sent         bool
+}
+
+// newOutgoingOp: bytes is what its payloads and texts take in a frame.
+func newOutgoingOp(lease *pb.Lease, changes []*pb.Change, bytes int, handlers opHandlers) *outgoingOp {
+	bytes += len(lease.GetRunId()) + opBytes
+	return &outgoingOp{lease: lease, changes: changes, bytes: bytes, handlers: handlers}
 }
 
 func (o *outgoingOp) leave() *pb.Op {

@@ -92,6 +92,37 @@ func TestAStartIsSentOnlyForAStepThatGoesOn(t *testing.T) {
 	})
 }
 
+func TestOnceAResultFindsNoPlaceInTheHistoryNoOtherIsSentAgain(t *testing.T) {
+	withPeer(t, func(t *testing.T, p *peer) {
+		p.setAnswer(drop)
+		p.play(func(ctx Context, _ any) (any, error) {
+			step := func(key string) func(Context) error {
+				return func(ctx Context) error {
+					_, err := Step(ctx, key, number(1))
+					return err
+				}
+			}
+			return nil, Parallel(ctx, step("a"), step("b"), step("c"))
+		}, nil, nil)
+		results := p.ops()
+		p.setAnswer(func(op *pb.Op, index int) *pb.OpResult {
+			switch {
+			case op.GetChanges()[0].GetCompleteStep() == nil:
+				return applied(op, index)
+			case op == results[0] || op.GetAfterRefused() != 0:
+				return refusedWith(&pb.OpRefusal{Reason: pb.ErrorReason_ERROR_REASON_HISTORY_LIMIT})
+			}
+			return refusedWith(&pb.OpRefusal{Reason: pb.ErrorReason_ERROR_REASON_PRECEDING_FAILED, Retryable: true})
+		})
+		p.say(p.opResults(results))
+		p.wantFailedRun("HistoryLimit")
+		if ops := p.ops(); len(results) != 3 || len(ops) != 4 || ops[3].GetAfterRefused() != results[0].GetOpId() {
+			t.Errorf("changes %v", p.changes())
+		}
+		p.wantHeld(0)
+	})
+}
+
 func TestAtMostOnceTheFunctionWaitsForItsStartToBeDurable(t *testing.T) {
 	withPeer(t, func(t *testing.T, p *peer) {
 		p.setAnswer(drop)

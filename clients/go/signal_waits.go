@@ -71,6 +71,7 @@ func (w *waits) consume(waiting *wait) {
 	waiting.consuming = true
 	run.outcomesPending++
 	run.submit([]*pb.Change{consumeSignalChange(waiting.key, waiting.name)}, 0, opHandlers{
+		adds: addsSignal,
 		applied: func(applied *pb.OpApplied) {
 			run.outcomesPending--
 			consumed := consumedSignal(applied)

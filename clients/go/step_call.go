@@ -62,7 +62,7 @@ func (c *stepCall) submitStart(a *attempt, durable func()) {
 		c.failed(a, c.options.inputFailure)
 		return
 	}
-	handlers := opHandlers{startsStep: true, refused: func(refusal *pb.OpRefusal) {
+	handlers := opHandlers{adds: addsStart, refused: func(refusal *pb.OpRefusal) {
 		if called := durable == nil; called && refusal.GetReason() == pb.ErrorReason_ERROR_REASON_RUN_PAUSED {
 			// The pause lets a function that runs finish, and its result needs no start before it.
 			c.run.giveBack()
@@ -77,6 +77,7 @@ func (c *stepCall) submitStart(a *attempt, durable func()) {
 	if durable != nil {
 		handlers.applied = func(*pb.OpApplied) { durable() }
 	}
+	a.startSent = true
 	start := c.startOf(a.number)
 	c.run.submit([]*pb.Change{startStepChange(start)}, payloadBytes(start.GetInput()), handlers)
 }
@@ -99,6 +100,7 @@ func (c *stepCall) succeeded(a *attempt, output *pb.Payload) {
 	}
 	run.outcomesPending++
 	run.submit([]*pb.Change{completeStepChange(completion)}, payloadBytes(output), opHandlers{
+		adds: a.outcomeAdds(),
 		applied: func(applied *pb.OpApplied) {
 			run.outcomesPending--
 			if stored := storedOutput(applied); stored != nil {
@@ -137,6 +139,7 @@ func (c *stepCall) failed(a *attempt, failure *pb.Failure) {
 	}
 	run.outcomesPending++
 	run.submit([]*pb.Change{failStepChange(failed)}, failureBytes(failure), opHandlers{
+		adds: a.outcomeAdds(),
 		applied: func(applied *pb.OpApplied) {
 			run.outcomesPending--
 			c.afterFailure(applied, failure)

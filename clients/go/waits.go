@@ -155,20 +155,18 @@ func (w *waits) allLong() bool {
 			return false
 		}
 	}
-	return len(w.pending) > 0
+	return len(w.pending) > 0 && len(w.signalNames()) < awaitsMax // a suspend could not name all signals and a timer
 }
 
-// awaits is what a suspended run waits for.
+// awaits is what a suspended run waits for, no more than the server takes: every signal, and of what is due what is due
+// first. What is left out is due later than something that wakes the run, and is awaited by the suspend after that.
 func (w *waits) awaits() []*pb.Await {
 	var awaits []*pb.Await
+	due := w.firstDue(awaitsMax - len(w.signalNames()))
 	names := map[string]bool{}
 	for _, waiting := range w.pending {
-		if waiting.kind == retryWait {
-			awaits = append(awaits, &pb.Await{What: &pb.Await_Retry{Retry: waiting.key}})
-			continue
-		}
-		if !waiting.dueAt.IsZero() {
-			awaits = append(awaits, &pb.Await{What: &pb.Await_Timer{Timer: waiting.key}})
+		if due[waiting] {
+			awaits = append(awaits, waiting.dueAwait())
 		}
 		if waiting.kind == signalWait && !names[waiting.name] {
 			names[waiting.name] = true
@@ -176,6 +174,40 @@ func (w *waits) awaits() []*pb.Await {
 		}
 	}
 	return awaits
+}
+
+func (w *waits) signalNames() map[string]bool {
+	names := map[string]bool{}
+	for _, waiting := range w.pending {
+		if waiting.kind == signalWait {
+			names[waiting.name] = true
+		}
+	}
+	return names
+}
+
+// firstDue are the waits that are due at some time, the first ones if they are more than room.
+func (w *waits) firstDue(room int) map[*wait]bool {
+	var timed []*wait
+	for _, waiting := range w.pending {
+		if !waiting.dueAt.IsZero() {
+			timed = append(timed, waiting)
+		}
+	}
+	slices.SortStableFunc(timed, func(one, other *wait) int { return one.dueAt.Compare(other.dueAt) })
+	due := map[*wait]bool{}
+	for _, waiting := range timed[:min(len(timed), room)] {
+		due[waiting] = true
+	}
+	return due
+}
+
+// dueAwait awaits the time of a wait.
+func (waiting *wait) dueAwait() *pb.Await {
+	if waiting.kind == retryWait {
+		return &pb.Await{What: &pb.Await_Retry{Retry: waiting.key}}
+	}
+	return &pb.Await{What: &pb.Await_Timer{Timer: waiting.key}}
 }
 
 // drop: the run is unwound, its futures never settle.
@@ -189,7 +221,7 @@ func (w *waits) drop() {
 
 func (w *waits) setTimer(key string, delay time.Duration, signalName string) {
 	setting := &pb.TimerSetting{StepKey: key, DelayMs: milliseconds(delay), SignalName: signalName}
-	w.run.submit([]*pb.Change{setTimerChange(setting)}, 0, opHandlers{refused: func(refusal *pb.OpRefusal) {
+	w.run.submit([]*pb.Change{setTimerChange(setting)}, 0, opHandlers{adds: addsTimer, refused: func(refusal *pb.OpRefusal) {
 		waiting := w.find(key)
 		if waiting == nil || waiting.kind == retryWait {
 			return

@@ -270,6 +270,34 @@ func TestASleepSuspendsAndAWaitTimesOut(t *testing.T) {
 	}
 }
 
+func TestARunWaitsForMoreRetriesThanASuspendMayName(t *testing.T) {
+	r := newRig(t, servertest.Options{})
+	const steps = 1_001
+	var calls atomic.Int32
+	flow := everstep.NewWorkflow("many", func(ctx everstep.Context, _ any) (int, error) {
+		retry := &everstep.RetryOptions{Backoff: everstep.Fixed, InitialDelay: time.Hour, MaxAttempts: 2}
+		futures := make([]*everstep.Future[int], steps)
+		for at := range futures {
+			futures[at] = everstep.StepAsync(ctx, fmt.Sprint("s", at), func(context.Context) (int, error) {
+				calls.Add(1)
+				return 0, errors.New("not yet")
+			}, everstep.StepOptions{Retry: retry})
+		}
+		return futures[0].Get(ctx)
+	})
+	worker := r.worker(everstep.WorkerOptions{}, flow)
+	run := r.start("many", nil)
+	var info everstep.RunInfo
+	until(t, func() bool {
+		info = r.get(run)
+		return info.Status == everstep.RunWaiting || info.Status == everstep.RunPaused
+	})
+	if info.Status != everstep.RunWaiting || calls.Load() != steps {
+		t.Errorf("%s (%s) after %d calls", info.Status, info.PauseReason, calls.Load())
+	}
+	until(t, func() bool { return worker.Health().Held == 0 })
+}
+
 func TestACancelEndsTheRunningStepAndCleanupRuns(t *testing.T) {
 	r := newRig(t, servertest.Options{})
 	var cleaned atomic.Int32

@@ -184,6 +184,22 @@ describe("session", () => {
     expect(peer.changes().at(-1)).toBe("completeRun");
   });
 
+  test("many ops that a busy server refuses together are one reason to wait, not many", async () => {
+    peer = new Peer();
+    const wide = workflow("wide", (ctx) =>
+      Promise.all(Array.from({ length: 20 }, (_, at) => ctx.step(`s${at}`, () => at))),
+    );
+    await peer.start([wide]);
+    const ok = peer.answer;
+    let refusals = 0;
+    peer.answer = (op, index) => (refusals++ < 20 ? refused(ErrorReason.BUSY, { retryable: true }) : ok(op, index));
+    peer.assign(1, "wide");
+    await turns();
+    await peer.clock.advance(100);
+    await turns(10);
+    expect(peer.changes().at(-1)).toBe("completeRun");
+  });
+
   test("drain: running steps finish, no new one begins, the run is released, goodbye is last", async () => {
     peer = new Peer();
     let finish: (value: number) => void = () => {};

@@ -157,6 +157,18 @@ class TestFailures:
         assert to_failure(RetryAfterError("later", 1.5)).retry_after_ms == 1_500
         assert to_failure(RetryAfterError("later", float("nan"))).retry_after_ms == 0
 
+    def test_come_through_whatever_of_the_error_cannot_be_read(self) -> None:
+        class Odd(ExceptionGroup[Exception]):
+            def __getattribute__(self, name: str) -> Any:
+                if name == "__class__":
+                    return Odd
+                raise RuntimeError(f"no {name}")
+
+        odd = Odd("m", [ValueError("x")])
+        assert to_failure(odd).type == "Odd"
+        assert (failed_steps(odd), carries_cancel(odd)) == ([], False)
+        assert to_failure(RetryAfterError("later", cast(Any, "soon"))).retry_after_ms == 0
+
     def test_the_stack_names_where_it_was_raised(self) -> None:
         with pytest.raises(EverstepError) as raised:
             current_attempt()

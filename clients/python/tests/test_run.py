@@ -258,6 +258,47 @@ class TestSteps:
             assert peer.changes() == ["start_step:a", "complete_step:a", "complete_run"]
             assert peer.change("start_step").input.json == '{"id":3}'
 
+    async def test_at_the_history_limit_no_other_result_is_sent(self) -> None:
+        @workflow(name="w")
+        async def flow(ctx: WorkflowContext) -> None:
+            await asyncio.gather(*(ctx.step(key, one) for key in "abc"))
+
+        def script(op: Op) -> OpResult | None:
+            if op.changes[0].WhichOneof("change") != "complete_step":
+                return None
+            first = op.op_id == 1
+            return refused(reasons.ERROR_REASON_HISTORY_LIMIT if first else reasons.ERROR_REASON_PRECEDING_FAILED)
+
+        async with running(flow, script) as peer:
+            assert peer.changes() == ["complete_step:a", "complete_step:b", "complete_step:c", "fail_run"]
+            assert (peer.change("fail_run").failure.type, peer.ops()[-1].after_refused) == ("HistoryLimit", 1)
+
+    async def test_many_that_find_the_server_busy_are_one_reason_to_wait(self) -> None:
+        @workflow(name="w")
+        async def flow(ctx: WorkflowContext) -> None:
+            await asyncio.gather(*(ctx.step(f"{n}", one) for n in range(20)))
+
+        busy = True
+        script = when("complete_step", lambda _: refused(reasons.ERROR_REASON_BUSY))
+        async with running(flow, lambda op: script(op) if busy else None) as peer:
+            assert len(peer.ops()) == 20
+            busy = False
+            await peer.clock.advance(50)  # half of the first bound
+            assert peer.changes()[-1] == "complete_run"
+
+    async def test_a_failed_run_names_no_more_failed_steps_than_it_may(self) -> None:
+        failure = failure_pb2.Failure(type="X", message="m")
+        failed = worker_service_pb2.JournalFailed(attempt=1, failure=failure)
+
+        @workflow(name="w")
+        async def flow(ctx: WorkflowContext) -> None:
+            found = await asyncio.gather(*(ctx.step(f"{n}", one) for n in range(1_001)), return_exceptions=True)
+            raise BaseExceptionGroup("many", [error for error in found if isinstance(error, BaseException)])
+
+        journal = [JournalEntry(step_key=f"{n}", failed=failed) for n in range(1_001)]
+        async with running(flow, journal=journal) as peer:
+            assert len(peer.change("fail_run").failed_steps) == 1_000
+
     async def test_the_history_limit_fails_the_run_whatever_the_code_catches(self) -> None:
         @workflow(name="w")
         async def flow(ctx: WorkflowContext) -> int:
@@ -475,6 +516,25 @@ class TestWaits:
             await turns()
             assert peer.output() == "fine"
         gc.collect()  # the interpreter complains of such code where it drops it: here, not in another test
+
+    async def test_a_suspend_names_all_signals_and_the_timers_that_are_due_first(self) -> None:
+        @workflow(name="w")
+        async def flow(ctx: WorkflowContext) -> None:
+            late, soon = ctx.sleep("late", 7_200), ctx.sleep("soon", 3_600)
+            await asyncio.gather(late, soon, *(ctx.signal(f"s{n}") for n in range(999)))
+
+        async with running(flow) as peer:
+            awaits = peer.change("suspend_run").awaits
+            assert [wait.timer for wait in awaits if wait.timer] == ["soon"]
+            assert [wait.signal for wait in awaits if wait.signal] == [f"s{n}" for n in range(999)]
+
+    async def test_a_wait_for_more_signals_than_a_suspend_names_holds_the_lease(self) -> None:
+        @workflow(name="w")
+        async def flow(ctx: WorkflowContext) -> None:
+            await asyncio.gather(*(ctx.signal(f"s{n}") for n in range(1_001)))
+
+        async with running(flow) as peer:
+            assert (peer.changes(), peer.worker.health().held) == ([], 1)
 
     async def test_notices_pending_the_notice_is_worked_off_and_the_run_goes_on(self) -> None:
         pending = when("suspend_run", lambda _: refused(reasons.ERROR_REASON_NOTICES_PENDING))

@@ -137,6 +137,23 @@ async def test_retries_then_success_and_exhausted_retries_fail_the_run_with_thei
         assert await run.result() == 3
 
 
+async def test_more_steps_back_off_than_one_suspend_may_await(server: ServerProcess) -> None:
+    async def down() -> None:
+        raise ConnectionError("down")
+
+    @workflow(name="many")
+    async def many(ctx: WorkflowContext) -> None:
+        retry = RetryOptions(delays=[60])
+        await asyncio.gather(*(ctx.step(f"call-{n}", down, retry=retry) for n in range(1_001)))
+
+    async with Client(server.url) as client, worker(server, many) as busy:
+        run = await client.start(many)
+        await until(lambda: status_is(client, run.run_id, "WAITING", "PAUSED"))
+        await until(lambda: busy.health().held == 0)
+        assert (await run.get()).status == "WAITING"
+        await run.terminate()
+
+
 async def test_a_sleep_suspends_short_or_long_and_a_wait_times_out(server: ServerProcess) -> None:
     @workflow(name="sleeper")
     async def sleeper(ctx: WorkflowContext) -> str:

@@ -42,6 +42,16 @@ export function toFailure(error: unknown, depth = 1): Failure {
   };
 }
 
+/** About what it takes in a frame, with its causes. */
+export function failureBytes(failure: Failure): number {
+  let bytes = 0;
+  for (let at: Failure | undefined = failure; at !== undefined; at = at.cause) {
+    const data = at.details?.data;
+    bytes += at.message.length + at.stack.length + (data?.case === undefined ? 0 : data.value.length);
+  }
+  return bytes;
+}
+
 /** The named kinds that no retry helps, and whatever says so of itself. */
 function isNonRetryable(error: unknown): boolean {
   if (error instanceof NonRetryableError || error instanceof PayloadTooLargeError || error instanceof PayloadCodecError)
@@ -121,7 +131,10 @@ function* carriedBy(error: unknown, seen = new Set<unknown>()): Generator<unknow
   if (error === null || typeof error !== "object" || seen.has(error)) return;
   seen.add(error);
   yield error;
-  yield* carriedBy((error as { cause?: unknown }).cause, seen);
+  yield* carriedBy(
+    readable(() => (error as { cause?: unknown }).cause),
+    seen,
+  );
   if (error instanceof AggregateError) for (const member of error.errors) yield* carriedBy(member, seen);
 }
 

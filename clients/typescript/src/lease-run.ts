@@ -7,9 +7,9 @@ import type { Payload } from "../../../gen/ts/everstep/v1/payload_pb.ts";
 import type { Assignment, JournalEntry, Notice } from "../../../gen/ts/everstep/v1/worker_service_pb.ts";
 import { decodePayload, encodeWithin, type PayloadCodec } from "./codec.ts";
 import { CancelledError, LeaseLostError, type NonDeterminismError, PayloadTooLargeError } from "./errors.ts";
-import { carriesCancel, failedSteps, toFailure } from "./failure.ts";
+import { carriesCancel, failedSteps, failureBytes, toFailure } from "./failure.ts";
 import * as frames from "./frames.ts";
-import { abandonedRetryMs } from "./limits.ts";
+import { abandonedRetryMs, failedStepsMax } from "./limits.ts";
 import { type OpHandlers, OpPipe } from "./op-pipe.ts";
 import type { Outbox } from "./outbox.ts";
 import { react } from "./notices.ts";
@@ -226,8 +226,10 @@ export class LeaseRun {
     if (this.ended || this.#finishing) return;
     if (this.cancel !== undefined && carriesCancel(error)) return this.#finish([frames.cancelledRun()], 0);
     const failure = toFailure(error);
-    const steps = failedSteps(error).filter((key) => this.failedSteps.has(key));
-    this.#finish([frames.failRun(failure, steps)], failure.message.length + failure.stack.length);
+    const steps = failedSteps(error)
+      .filter((key) => this.failedSteps.has(key))
+      .slice(0, failedStepsMax);
+    this.#finish([frames.failRun(failure, steps)], failureBytes(failure));
   }
 
   #finish(changes: Change[], bytes: number): void {

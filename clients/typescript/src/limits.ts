@@ -22,6 +22,10 @@ export const unknownWorkflowRetryMs = 5_000;
 /** A run that is given back because something is wrong here (a bug, an internal refusal) is not offered again at once. */
 export const abandonedRetryMs = 1_000;
 
+/** Things that one suspend may await, and failed steps that the end of a run may name, as on the server. */
+export const awaitsMax = 1_000;
+export const failedStepsMax = 1_000;
+
 /** Bytes of ops in one frame: the server reads at most 4 MiB, and small frames keep beats from queueing behind them. */
 export const frameBytesMax = 1_048_576;
 

@@ -17,9 +17,15 @@ export interface OpHandlers {
   refused(refusal: OpRefusal): void;
   /** An earlier op was refused. Without this the op is sent again as it is. */
   precedingFailed?(): void;
-  /** It starts a step: once the run is being paused the pipe refuses it by itself, in the server's words. */
-  readonly startsStep?: boolean;
+  /**
+   * What it adds to the run. Once one of its kind was refused because the run is being paused or its history is full,
+   * the pipe refuses the others by itself, in the server's words.
+   */
+  readonly adds?: "start" | "timer" | "signal" | "result";
 }
+
+/** About what an op takes in a frame without its payloads and its run id. */
+const opBytes = 128;
 
 export class OutgoingOp {
   readonly lease: Lease;
@@ -33,7 +39,7 @@ export class OutgoingOp {
   constructor(lease: Lease, changes: Change[], bytes: number, handlers: OpHandlers) {
     this.lease = lease;
     this.changes = changes;
-    this.bytes = bytes;
+    this.bytes = bytes + lease.runId.length + opBytes;
     this.handlers = handlers;
   }
 
@@ -74,10 +80,11 @@ export class OpPipe {
   #lastRefused = 0;
   #busyCount = 0;
   /**
-   * Why the first start was refused, once the run is being paused. Every later one of this lease would be, with a round
-   * trip for each and a refusal for all ops behind it: results would wait for longer than the pause gives them.
+   * Why the first of a kind was refused, once the run is being paused or its history is full. Every later one of this
+   * lease would be, with a round trip for each and a refusal for all ops behind it: results, and the end of the run,
+   * would wait for as many round trips.
    */
-  #noStarts: OpRefusal | undefined;
+  readonly #noMore = new Map<OpHandlers["adds"], OpRefusal>();
   #pause: TimerHandle | undefined;
 
   constructor(lease: Lease, context: PipeContext) {
@@ -97,7 +104,8 @@ export class OpPipe {
   submit(changes: Change[], bytes: number, handlers: OpHandlers): void {
     if (this.#closed) return;
     const op = new OutgoingOp(this.#lease, changes, bytes, handlers);
-    if (this.#noStarts !== undefined && handlers.startsStep) handlers.refused(this.#noStarts);
+    const noMore = this.#noMore.get(handlers.adds);
+    if (noMore !== undefined) handlers.refused(noMore);
     else if (this.#held) this.#parked.push(op);
     else this.#send(op);
   }
@@ -158,13 +166,14 @@ export class OpPipe {
         this.#again.push(op);
         return;
       case isTransient(refusal):
-        this.#hold(op.opId, Math.max(Number(refusal.retryAfterMs), this.#nextBusyDelayMs()));
+        // Many that were refused together are one reason to wait, not many.
+        this.#hold(op.opId, this.#pause ? 0 : Math.max(Number(refusal.retryAfterMs), this.#nextBusyDelayMs()));
         this.#again.push(op);
         return;
       case refusal.reason === ErrorReason.OP_CONFLICT || refusal.reason === ErrorReason.INTERNAL:
         return this.#context.abandon(refusal.message);
       default:
-        if (refusal.reason === ErrorReason.RUN_PAUSED) this.#noStarts = refusal;
+        if (op.handlers.adds !== undefined && endsItsKind(refusal)) this.#noMore.set(op.handlers.adds, refusal);
         this.#hold(op.opId);
         op.handlers.refused(refusal);
     }
@@ -195,15 +204,17 @@ export class OpPipe {
     this.#again = [];
     this.#parked = [];
     this.#held = false;
-    const noStarts = this.#noStarts;
+    const refused: OutgoingOp[] = [];
     for (const op of waiting) {
-      if (noStarts !== undefined && op.handlers.startsStep) continue;
+      if (this.#noMore.has(op.handlers.adds)) {
+        refused.push(op);
+        continue;
+      }
       if (this.#renumber) op.opId = 0;
       this.#send(op);
     }
     this.#renumber = false;
-    if (noStarts === undefined) return;
-    for (const op of waiting) if (op.handlers.startsStep) op.handlers.refused(noStarts);
+    for (const { handlers } of refused) handlers.refused(this.#noMore.get(handlers.adds) as OpRefusal);
   }
 
   /** The lease ended: nothing more is sent or heard. Ops that wait in the outbox for the stream still leave if `flush`. */
@@ -215,6 +226,10 @@ export class OpPipe {
     this.#parked = [];
     this.#again = [];
   }
+}
+
+function endsItsKind({ reason }: OpRefusal): boolean {
+  return reason === ErrorReason.RUN_PAUSED || reason === ErrorReason.HISTORY_LIMIT;
 }
 
 /** Refused now, welcome later, with nothing for the workflow to decide. */

@@ -26,6 +26,8 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 export class RunningAttempt implements Announcement, StepAttempt {
   readonly #step: StepCall;
   readonly attempt: number;
+  /** Whether a start of it went out: its outcome has a place in the history then. */
+  startSent = false;
   #running = true;
   #startedAtMs: number;
   #timeout: TimerHandle | undefined;
@@ -78,18 +80,17 @@ export class RunningAttempt implements Announcement, StepAttempt {
     this.#startedAtMs = run.ports.clock.nowMs();
     if (options.timeoutMs !== undefined) this.#bound(options.timeoutMs);
     let outcome: unknown;
+    let pending: boolean;
     try {
       outcome = fn(this);
+      pending = isThenable(outcome);
     } catch (error) {
       this.#threw(error);
       return;
     }
-    if (!isThenable(outcome)) {
-      this.#returned(outcome);
-      return;
-    }
+    if (!pending) return this.#returned(outcome);
     if (!options.atMostOnce && options.input === undefined) run.outbox.announce(this);
-    outcome.then(
+    (outcome as PromiseLike<unknown>).then(
       (value) => this.#returned(value),
       (error) => this.#threw(error),
     );

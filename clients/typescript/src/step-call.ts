@@ -8,7 +8,7 @@ import type { Failure } from "../../../gen/ts/everstep/v1/failure_pb.ts";
 import type { Payload } from "../../../gen/ts/everstep/v1/payload_pb.ts";
 import { encodeWithin } from "./codec.ts";
 import { PayloadTooLargeError } from "./errors.ts";
-import { carriesCancel, stepFailed, toFailure } from "./failure.ts";
+import { carriesCancel, failureBytes, stepFailed, toFailure } from "./failure.ts";
 import * as frames from "./frames.ts";
 import type { LeaseRun } from "./lease-run.ts";
 import { serverTimeoutSlackMs } from "./limits.ts";
@@ -81,9 +81,10 @@ export class StepCall implements BackingOff {
       attempt.stop();
       return this.failed(attempt, error);
     }
+    attempt.startSent = true;
     this.run.submit([start.change], start.bytes, {
       ...(applied === undefined ? {} : { applied }),
-      startsStep: true,
+      adds: "start",
       refused: (refusal) => {
         const called = applied === undefined;
         // The pause lets a function that runs finish, and its result needs no start before it.
@@ -122,6 +123,7 @@ export class StepCall implements BackingOff {
     const { payload, bytes } = output;
     run.outcomesPending += 1;
     run.submit([frames.completeStep(this.stepKey, attempt.attempt, payload, attempt.elapsedMs())], bytes, {
+      ...(attempt.startSent ? {} : { adds: "result" }),
       applied: (applied) => {
         run.outcomesPending -= 1;
         const stored = applied.results[0]?.outcome;
@@ -163,7 +165,8 @@ export class StepCall implements BackingOff {
     const policy = toRetryPolicy(retry, atMostOnce);
     const change = frames.failStep(this.stepKey, attempt.attempt, failure, policy, attempt.elapsedMs());
     run.outcomesPending += 1;
-    run.submit([change], failure.message.length + failure.stack.length, {
+    run.submit([change], failureBytes(failure), {
+      ...(attempt.startSent ? {} : { adds: "result" }),
       applied: (applied) => {
         run.outcomesPending -= 1;
         this.#afterFailure(applied, failure);

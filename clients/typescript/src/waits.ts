@@ -7,7 +7,7 @@ import type { Await } from "../../../gen/ts/everstep/v1/event_pb.ts";
 import type { Signal } from "../../../gen/ts/everstep/v1/signal_pb.ts";
 import * as frames from "./frames.ts";
 import type { LeaseRun } from "./lease-run.ts";
-import { retryHeldMsMax, sleepHeldMsMax } from "./limits.ts";
+import { awaitsMax, retryHeldMsMax, sleepHeldMsMax } from "./limits.ts";
 import type { TimerHandle } from "./ports.ts";
 import { refuseCall } from "./refusal.ts";
 
@@ -147,26 +147,36 @@ export class Waits {
   /** Whether the run should give up its lease for these waits: none of them ends soon. */
   allLong(): boolean {
     const nowMs = this.#run.ports.clock.nowMs();
+    const names = new Set<string>();
     for (const wait of this.#waits.values()) {
+      if (wait.kind === "signal") names.add(wait.name);
       if (wait.kind === "signal" && wait.consuming) return false;
       const heldMsMax = wait.kind === "retry" ? retryHeldMsMax : sleepHeldMsMax;
       if (wait.dueAtMs - nowMs <= heldMsMax) return false;
     }
-    return this.#waits.size > 0;
+    return this.#waits.size > 0 && names.size < awaitsMax; // a suspend could not name all signals and a timer
   }
 
+  /**
+   * No more than the server takes: every signal, and of what is due what is due first. What is left out is due later
+   * than something that wakes the run, and is awaited by the suspend after that.
+   */
   awaits(): Await[] {
     const awaits: Await[] = [];
     const names = new Set<string>();
+    const timed: Wait[] = [];
     for (const wait of this.#waits.values()) {
-      if (wait.kind === "retry") awaits.push(frames.awaiting({ case: "retry", value: wait.key }));
-      if (wait.kind === "sleep" || (wait.kind === "signal" && wait.dueAtMs !== Number.POSITIVE_INFINITY)) {
-        awaits.push(frames.awaiting({ case: "timer", value: wait.key }));
-      }
-      if (wait.kind === "signal" && !names.has(wait.name)) {
-        names.add(wait.name);
-        awaits.push(frames.awaiting({ case: "signal", value: wait.name }, wait.key));
-      }
+      if (wait.kind === "signal") names.add(wait.name);
+      if (wait.dueAtMs !== Number.POSITIVE_INFINITY) timed.push(wait);
+    }
+    const room = awaitsMax - names.size;
+    if (timed.length > room) timed.sort((one, other) => one.dueAtMs - other.dueAtMs);
+    const due = new Set(timed.slice(0, room));
+    for (const wait of this.#waits.values()) {
+      const { kind, key } = wait;
+      if (due.has(wait)) awaits.push(frames.awaiting({ case: kind === "retry" ? "retry" : "timer", value: key }));
+      if (kind === "signal" && names.delete(wait.name))
+        awaits.push(frames.awaiting({ case: "signal", value: wait.name }, key));
     }
     return awaits;
   }
@@ -185,6 +195,7 @@ export class Waits {
 
   #setTimer(key: string, delayMs: number, signalName: string): void {
     this.#run.submit([frames.setTimer(key, delayMs, signalName)], 0, {
+      adds: "timer",
       refused: (refusal) => {
         const wait = this.#waits.get(key);
         if (wait === undefined || wait.kind === "retry") return;
@@ -217,6 +228,7 @@ export class Waits {
     wait.consuming = true;
     this.#run.outcomesPending += 1;
     this.#run.submit([frames.consumeSignal(wait.key, wait.name)], 0, {
+      adds: "signal",
       applied: (applied) => {
         this.#run.outcomesPending -= 1;
         const outcome = applied.results[0]?.outcome;

@@ -23,6 +23,8 @@ const exhausted = (attempt = 1) => ({ applied: { results: [{ index: 0, exhausted
 const signalled = (json: string) => ({
   applied: { results: [{ index: 0, signal: { signalId: "4", payload: { json } } }] },
 });
+/** With one timer beside them as many as a suspend may await. */
+const manyNames = Array.from({ length: 999 }, (_, at) => `s${at}`);
 const declined = { type: "CardDeclined", message: "no money" };
 
 export const ops: readonly ScriptedScenario[] = [
@@ -330,6 +332,37 @@ export const ops: readonly ScriptedScenario[] = [
       { op: [{ suspendRun: { awaits: [{ timer: "nap" }], noticesSeen: "2" } }] },
       heldIs(0),
       { noFact: { fact: "end" } },
+    ],
+  },
+  {
+    name: "suspend-awaits-no-more-than-it-may",
+    proves: "names at most 1,000 awaits in a suspend: all signals, and of the timers what is due first",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([
+        {
+          op: "parallel",
+          branches: [
+            [{ op: "sleep", key: "late", ms: 2 * day }],
+            [{ op: "sleep", key: "soon", ms: day }],
+            ...manyNames.map((name) => [{ op: "signal", name, key: name } as const]),
+          ],
+        },
+      ]),
+      accepted(),
+      { op: [{ setTimer: { stepKey: "late" } }] },
+      { op: [{ setTimer: { stepKey: "soon" } }] },
+      {
+        op: [
+          {
+            suspendRun: {
+              awaits: [{ timer: "soon" }, ...manyNames.map((signal) => ({ signal, stepKey: signal }))],
+            },
+          },
+        ],
+      },
+      heldIs(0),
     ],
   },
   {

@@ -269,6 +269,25 @@ export const refusals: readonly ScriptedScenario[] = [
     ],
   },
   {
+    name: "history-limit-at-results",
+    proves: "once a result finds no place in the history sends no other: the run fails with type HistoryLimit at once",
+    server: "scripted",
+    actions: [
+      ...welcomed(),
+      assign([{ op: "parallel", branches: [[step("a", 1)], [step("b", 2)], [step("c", 3)]] }]),
+      accepted(),
+      // In any order: functions may run at the same time.
+      { op: [{ completeStep: "*" }], like: { opId: "=first" }, answer: "nothing" },
+      { op: [{ completeStep: "*" }], answer: "nothing" },
+      { op: [{ completeStep: "*" }], answer: "nothing" },
+      { reply: refused("HISTORY_LIMIT") },
+      { reply: refused("PRECEDING_FAILED", transient) },
+      { reply: refused("PRECEDING_FAILED", transient) },
+      { op: [{ failRun: { failure: { type: "HistoryLimit" } } }], like: { afterRefused: "=first" } },
+      heldIs(0),
+    ],
+  },
+  {
     name: "kind-mismatch",
     proves:
       "fails the run with type NonDeterminism when the server knows the key as something else, whatever the code catches",

@@ -319,7 +319,7 @@ class LeaseRun:
             return
         failure = to_failure(error)
         steps = [key for key in failed_steps(error) if key in self.failed_steps]
-        self._finish([frames.fail_run(failure, steps)], failure.ByteSize())
+        self._finish([frames.fail_run(failure, steps[: limits.FAILED_STEPS_MAX])], failure.ByteSize())
 
     def _finish(self, changes: Sequence[Change], size: int) -> None:
         self._finishing = True

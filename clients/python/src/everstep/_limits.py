@@ -24,6 +24,13 @@ UNKNOWN_WORKFLOW_RETRY_MS = 5_000
 # A run that is given back because something is wrong here (a bug, an internal refusal) is not offered again at once.
 ABANDONED_RETRY_MS = 1_000
 
+# Things that one suspend may await, and failed steps that the end of a run may name, as on the server.
+AWAITS_MAX = 1_000
+FAILED_STEPS_MAX = 1_000
+
+# About what an op takes in a frame without its payloads and its run id: a thousand small ones are no small frame.
+OP_BYTES = 128
+
 # Bytes of ops in one frame: the server reads at most 4 MiB, and small frames keep beats from queueing behind them.
 FRAME_BYTES_MAX = 1_048_576
 

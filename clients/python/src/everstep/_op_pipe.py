@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from . import _limits as limits
 from ._backoff import BUSY_BACKOFF, full_jitter_ms
 from ._gen import error_reason_pb2 as reasons
 from ._gen.change_pb2 import Change, Op, OpApplied, OpRefusal, OpResult
 from ._gen.lease_pb2 import Lease
 from ._outbox import Outbox
 from ._ports import Clock, TimerHandle
+
+Adds = Literal["start", "timer", "signal", "result"]
+"""What an op adds to the run."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,9 @@ class OpHandlers:
     """An earlier op was refused. Without this the op is sent again as it is."""
     ends_lease: bool = False
     """When it is applied, the lease is over."""
-    starts_step: bool = False
-    """Once the run is being paused the pipe refuses it by itself, in the server's words."""
+    adds: Adds | None = None
+    """Once one of its kind was refused because the run is being paused or its history is full, the pipe refuses the
+    others by itself, in the server's words."""
 
 
 class OutgoingOp:
@@ -43,7 +48,7 @@ class OutgoingOp:
     def __init__(self, lease: Lease, changes: Sequence[Change], size: int, handlers: OpHandlers) -> None:
         self.lease = lease
         self.changes = changes
-        self.bytes = size
+        self.bytes = size + len(lease.run_id) + limits.OP_BYTES
         self.handlers = handlers
         self.op_id = 0
         self.after_refused = 0
@@ -96,10 +101,10 @@ class OpPipe:
         self._unacknowledged = 0
         self._last_refused = 0
         self._busy_count = 0
-        # Why the first start was refused, once the run is being paused. Every later one of this lease would be, with a
-        # round trip for each and a refusal for all ops behind it: results would wait for longer than the pause gives
-        # them.
-        self._no_starts: OpRefusal | None = None
+        # Why the first of a kind was refused, once the run is being paused or its history is full. Every later one of
+        # this lease would be, with a round trip for each and a refusal for all ops behind it: results, and the end of
+        # the run, would wait for as many round trips.
+        self._no_more: dict[Adds, OpRefusal] = {}
         self._pause: TimerHandle | None = None
 
     @property
@@ -115,12 +120,20 @@ class OpPipe:
         if self._closed:
             return
         op = OutgoingOp(self._lease, changes, size, handlers)
-        if self._no_starts is not None and handlers.starts_step:
-            self._context.deliver(handlers.refused, self._no_starts)
-        elif self._held:
+        if self._refuses_itself(op):
+            return
+        if self._held:
             self._parked.append(op)
         else:
             self._send(op)
+
+    def _refuses_itself(self, op: OutgoingOp) -> bool:
+        """True for an op of a kind that the run takes no more of: it is not sent."""
+        refusal = None if op.handlers.adds is None else self._no_more.get(op.handlers.adds)
+        if refusal is None:
+            return False
+        self._context.deliver(op.handlers.refused, refusal)
+        return True
 
     def _send(self, op: OutgoingOp) -> None:
         if op.op_id == 0:
@@ -177,13 +190,15 @@ class OpPipe:
             self._renumber = True
             self._again.append(op)
         elif _is_transient(refusal):
-            self._hold(op.op_id, max(refusal.retry_after_ms, self._next_busy_delay_ms()))
+            # Many that were refused together are one reason to wait, not many.
+            waits = self._pause is not None
+            self._hold(op.op_id, 0 if waits else max(refusal.retry_after_ms, self._next_busy_delay_ms()))
             self._again.append(op)
         elif reason in (reasons.ERROR_REASON_OP_CONFLICT, reasons.ERROR_REASON_INTERNAL):
             self._context.abandon(refusal.message)
         else:
-            if reason == reasons.ERROR_REASON_RUN_PAUSED:
-                self._no_starts = refusal
+            if op.handlers.adds is not None and _ends_its_kind(refusal):
+                self._no_more[op.handlers.adds] = refusal
             self._hold(op.op_id)
             self._context.deliver(op.handlers.refused, refusal)
 
@@ -217,8 +232,7 @@ class OpPipe:
         self._parked = []
         self._held = False
         for op in waiting:
-            if self._no_starts is not None and op.handlers.starts_step:
-                self._context.deliver(op.handlers.refused, self._no_starts)
+            if self._refuses_itself(op):
                 continue
             if self._renumber:
                 op.op_id = 0
@@ -237,6 +251,10 @@ class OpPipe:
         self._in_flight = []
         self._parked = []
         self._again = []
+
+
+def _ends_its_kind(refusal: OpRefusal) -> bool:
+    return refusal.reason in (reasons.ERROR_REASON_RUN_PAUSED, reasons.ERROR_REASON_HISTORY_LIMIT)
 
 
 def _is_transient(refusal: OpRefusal) -> bool:

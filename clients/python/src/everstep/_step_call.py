@@ -16,7 +16,7 @@ from ._gen import error_reason_pb2 as reasons
 from ._gen.change_pb2 import Change, OpApplied, OpRefusal
 from ._gen.failure_pb2 import Failure
 from ._gen.payload_pb2 import Payload
-from ._op_pipe import OpHandlers
+from ._op_pipe import Adds, OpHandlers
 from ._refusal import refuse_call
 from ._settlement import Settlement
 from .errors import CancelledError, PayloadTooLargeError
@@ -103,7 +103,8 @@ class StepCall:
             attempt.stop()
             self._refused(refusal)
 
-        self.run.submit([change], size, OpHandlers(applied=applied, refused=refused, starts_step=True))
+        attempt.start_sent = True
+        self.run.submit([change], size, OpHandlers(applied=applied, refused=refused, adds="start"))
 
     def _start_change(self, attempt: int) -> tuple[Change, int]:
         payload: Payload | None = None
@@ -143,7 +144,7 @@ class StepCall:
                 self._refused(refusal)
 
         change = frames.complete_step(self.step_key, attempt.attempt, payload, attempt.elapsed_ms())
-        run.submit([change], size, OpHandlers(applied=applied, refused=refused))
+        run.submit([change], size, OpHandlers(applied=applied, refused=refused, adds=_adds_with(attempt)))
 
     def _deliver(self, output: Payload | None) -> None:
         """The workflow gets what a replay would give it, never the original object."""
@@ -177,7 +178,8 @@ class StepCall:
             self._refused(refusal)
 
         change = frames.fail_step(self.step_key, attempt.attempt, failure, self.policy, attempt.elapsed_ms())
-        run.submit([change], failure.ByteSize(), OpHandlers(applied=applied, refused=refused))
+        handlers = OpHandlers(applied=applied, refused=refused, adds=_adds_with(attempt))
+        run.submit([change], failure.ByteSize(), handlers)
 
     def _after_failure(self, result: OpApplied, failure: Failure) -> None:
         retry = _outcome(result, "retry")
@@ -217,6 +219,11 @@ class StepCall:
                 self.run.abandon(f"step {self.step_key} has failed already")
             case _:
                 refuse_call(self.run, refusal, self._settlement, self.step_key, "step")
+
+
+def _adds_with(attempt: RunningAttempt) -> Adds | None:
+    """What its outcome adds: behind a start it has its place in the history already."""
+    return None if attempt.start_sent else "result"
 
 
 def _outcome(result: OpApplied, kind: str) -> Any:

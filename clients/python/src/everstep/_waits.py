@@ -155,27 +155,40 @@ class Waits:
     def all_long(self) -> bool:
         """Whether the run should give up its lease for these waits: none of them ends soon."""
         now_ms = self._run.clock.now_ms()
+        names = self._signal_names()
         for wait in self._waits.values():
             if isinstance(wait, _SignalWait) and wait.consuming:
                 return False
             held_ms_max = limits.RETRY_HELD_MS_MAX if isinstance(wait, _RetryWait) else limits.SLEEP_HELD_MS_MAX
             if wait.due_at_ms - now_ms <= held_ms_max:
                 return False
-        return len(self._waits) > 0
+        # With more names a suspend could not await all signals and a timer.
+        return len(self._waits) > 0 and len(names) < limits.AWAITS_MAX
 
     def awaits(self) -> list[Await]:
+        """No more than the server takes: every signal, and of what is due what is due first. What is left out is due
+        later than something that wakes the run, and is awaited by the suspend after that."""
         awaits: list[Await] = []
-        names: set[str] = set()
+        names = self._signal_names()
+        due = self._first_due(limits.AWAITS_MAX - len(names))
         for wait in self._waits.values():
-            if isinstance(wait, _RetryWait):
-                awaits.append(Await(retry=wait.key))
-                continue
-            if wait.due_at_ms != math.inf:
-                awaits.append(Await(timer=wait.key))
-            if isinstance(wait, _SignalWait) and wait.name not in names:
-                names.add(wait.name)
+            if wait.key in due:
+                retries = isinstance(wait, _RetryWait)
+                awaits.append(Await(retry=wait.key) if retries else Await(timer=wait.key))
+            if isinstance(wait, _SignalWait) and wait.name in names:
+                names.remove(wait.name)  # its first waiter speaks for the others
                 awaits.append(Await(signal=wait.name, step_key=wait.key))
         return awaits
+
+    def _signal_names(self) -> set[str]:
+        return {wait.name for wait in self._waits.values() if isinstance(wait, _SignalWait)}
+
+    def _first_due(self, count: int) -> set[str]:
+        """Keys of the waits that end by themselves, those first that end first."""
+        timed = [wait for wait in self._waits.values() if wait.due_at_ms != math.inf]
+        if len(timed) > count:
+            timed.sort(key=lambda wait: wait.due_at_ms)
+        return {wait.key for wait in timed[:count]}
 
     def drop(self) -> None:
         """The run is over here."""
@@ -199,7 +212,7 @@ class Waits:
             asked = "wait for a signal" if signal_name else "sleep"
             refuse_call(self._run, refusal, wait.settlement, key, asked)
 
-        self._run.submit([frames.set_timer(key, delay_ms, signal_name)], 0, OpHandlers(refused=refused))
+        self._run.submit([frames.set_timer(key, delay_ms, signal_name)], 0, OpHandlers(refused=refused, adds="timer"))
 
     def _arm_timeout(self, wait: _SignalWait) -> None:
         if wait.timeout_ms is None:
@@ -245,7 +258,7 @@ class Waits:
             self._not_consumed(wait, refusal)
 
         change = frames.consume_signal(wait.key, wait.name)
-        run.submit([change], 0, OpHandlers(applied=applied, refused=refused))
+        run.submit([change], 0, OpHandlers(applied=applied, refused=refused, adds="signal"))
 
     def _not_consumed(self, wait: _SignalWait, refusal: OpRefusal) -> None:
         run = self._run

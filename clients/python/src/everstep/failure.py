@@ -10,6 +10,7 @@ import json
 import math
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 from . import _limits as limits
@@ -50,7 +51,7 @@ def to_failure(error: BaseException, depth: int = 1) -> failure_pb2.Failure:
         non_retryable=_is_non_retryable(error),
         retry_after_ms=_retry_after_ms(error),
     )
-    details = _json_or_none(getattr(error, "details", None))
+    details = _json_or_none(_read(error, "details"))
     if details is not None:
         failure.details.CopyFrom(payload_pb2.Payload(json=details))
     cause = _cause_of(error)
@@ -107,38 +108,52 @@ def _carried_by(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(found))
         yield found
-        if found.__cause__ is not None:
-            waiting.append(found.__cause__)
-        if isinstance(found, BaseExceptionGroup):
-            waiting.extend(found.exceptions)
+        waiting.extend(_causes_of(found))
+
+
+def _causes_of(error: BaseException) -> list[BaseException]:
+    causes = [_read(error, "__cause__")]
+    members = _read(error, "exceptions") if isinstance(error, BaseExceptionGroup) else None
+    if isinstance(members, (tuple, list)):
+        causes.extend(members)
+    return [cause for cause in causes if isinstance(cause, BaseException)]
 
 
 def _cause_of(error: BaseException) -> BaseException | None:
-    if error.__cause__ is not None:
-        return error.__cause__
-    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
+    return next(iter(_causes_of(error)), None)
+
+
+def _read(error: BaseException, name: str) -> Any:
+    """None for what cannot be read: a user's class may raise from any attribute, and its failure must come through."""
+    try:
+        return getattr(error, name, None)
+    except Exception:
+        return None
 
 
 def _type_of(error: BaseException) -> str:
-    if isinstance(error, (NonRetryableError, RemoteError)):
-        return error.type
+    own = _read(error, "type") if isinstance(error, (NonRetryableError, RemoteError)) else None
+    if isinstance(own, str):
+        return own
     return _TYPE_NAMES.get(type(error), type(error).__name__)
 
 
 def _text_of(error: BaseException) -> str:
-    if isinstance(error, EverstepError):
-        return str(error.args[0]) if error.args else ""
     try:
+        if isinstance(error, EverstepError):
+            return str(error.args[0]) if error.args else ""
         return str(error)
     except Exception:
         return f"an error of type {type(error).__name__} whose text cannot be read"
 
 
 def _stack_of(error: BaseException) -> str:
-    if isinstance(error, RemoteError) and error.stack:
-        return _clip(error.stack, limits.FAILURE_STACK_BYTES_MAX)
+    stored = _read(error, "stack") if isinstance(error, RemoteError) else None
+    if stored and isinstance(stored, str):
+        return _clip(stored, limits.FAILURE_STACK_BYTES_MAX)
     # The newest frame is the last line in Python: what does not fit is cut at the front.
-    text = "".join(traceback.format_tb(error.__traceback__))
+    trace = _read(error, "__traceback__")
+    text = "".join(traceback.format_tb(trace)) if isinstance(trace, TracebackType) else ""
     return text.encode("utf-8", "replace")[-limits.FAILURE_STACK_BYTES_MAX :].decode("utf-8", "ignore")
 
 
@@ -146,14 +161,17 @@ def _is_non_retryable(error: BaseException) -> bool:
     """The named kinds that no retry helps, and whatever says so of itself."""
     if isinstance(error, (NonRetryableError, PayloadTooLargeError, PayloadCodecError)):
         return True
-    return getattr(error, "non_retryable", None) is True
+    return _read(error, "non_retryable") is True
 
 
 def _retry_after_ms(error: BaseException) -> int:
     if not isinstance(error, RetryAfterError):
         return 0
-    wanted = error.retry_after
-    return min(math.ceil(wanted * 1_000), limits.DELAY_MS_MAX) if math.isfinite(wanted) and wanted > 0 else 0
+    try:
+        wanted = error.retry_after
+        return math.ceil(min(wanted * 1_000, limits.DELAY_MS_MAX)) if math.isfinite(wanted) and wanted > 0 else 0
+    except Exception:
+        return 0  # no number of seconds
 
 
 def _clip(text: str, bytes_max: int) -> str:
@@ -179,6 +197,6 @@ def _json_or_none(value: Any) -> str | None:
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         text.encode()  # half a surrogate pair is no text
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # also of the user's own classes
         return None  # the message still says what happened
     return text if len(text) <= limits.FAILURE_MESSAGE_BYTES_MAX else None

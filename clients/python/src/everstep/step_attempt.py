@@ -82,6 +82,8 @@ class RunningAttempt:
         self.step = step
         self.attempt = attempt
         self.running = True
+        self.start_sent = False
+        """Whether a start of it went out: its outcome has a place in the history then."""
         self.info = StepAttempt(step.run.run_id, step.step_key, attempt, step.run.fencing_token)
         self._started_at_ms = step.run.clock.now_ms()
         self._timeout: TimerHandle | None = None
@@ -118,7 +120,13 @@ class RunningAttempt:
         """A plain function is done. It may have made something to await, as a lambda around an async call does."""
         if error is not None:
             self._raised(error)
-        elif inspect.isawaitable(value):
+            return
+        try:
+            pending = inspect.isawaitable(value)
+        except Exception as unreadable:  # it asks the value for its class, which a proxy may answer by raising
+            self._raised(unreadable)
+            return
+        if pending:
             self._await(value, context)
         else:
             self._succeeded(value)
