@@ -123,6 +123,7 @@ export function createLines(options: { store: Store; windowMax: number }): Lines
       const line = lines.get(lineId(key));
       if (line !== undefined) {
         const { loadedThrough } = line;
+        // A crowd of urgent runs may come, more than memory has room for: they are loaded together as well.
         if (loadedThrough !== undefined && rank <= loadedThrough.rank) line.loadedThrough = undefined;
         insert(line, { runNo, rank }, windowMax);
       }

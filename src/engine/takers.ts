@@ -152,7 +152,7 @@ export function createTakers(lines: Lines, workflowsOf: (namespace: string, queu
       if (roomy === 0) return undefined;
       let best: { line: Line; head: LineHead; groups: Set<Group> } | undefined;
       for (const { line, groups: subscribers } of served.values()) {
-        if (line.heads.length === 0 && line.complete) continue;
+        if (isEmpty(line)) continue;
         let room = false;
         for (const group of subscribers) if (group.roomy > 0) room = true;
         if (!room) continue;
@@ -176,9 +176,9 @@ export function createTakers(lines: Lines, workflowsOf: (namespace: string, queu
       // This taker's room is known; each of the others that the line may go to has room for one at least.
       let room = taker.capacity - taker.leases.size - 1;
       for (const group of served.get(lineId(line))?.groups ?? []) room += group.roomy;
-      let some = 0;
-      for (const { line } of served.values()) if (line.heads.length > 0 || !line.complete) some += 1;
-      return Math.ceil(room / Math.max(some, 1));
+      let others = 0;
+      for (const one of served.values()) if (one.line !== line && !isEmpty(one.line)) others += 1;
+      return Math.ceil(room / (1 + others));
     },
     anyRoom: () => roomy > 0,
     serves(key) {
@@ -186,4 +186,8 @@ export function createTakers(lines: Lines, workflowsOf: (namespace: string, queu
       return false;
     },
   };
+}
+
+function isEmpty(line: Line): boolean {
+  return line.complete && line.heads.length === 0;
 }

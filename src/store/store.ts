@@ -191,8 +191,8 @@ export interface Store {
   /** Events in order, payloads included, CRC checked. Throws CorruptRowError, for one that is missing too. */
   readEvents(runNo: number, page: HistoryPage): RunEvent[];
   /**
-   * Those of these runs (each named once) that nobody has had yet, in no order. Left out is also what cannot be read, and whose first
-   * event has more than about bytesMax: who asks for such a run by itself is told or gets it.
+   * Those of these runs (each named once) that nobody has had yet, in no order. Left out is also what cannot be read,
+   * and whose first event has more than about bytesMax: who asks for such a run by itself is told or gets it.
    */
   readUngranted(runNos: readonly number[], bytesMax: number): UngrantedRun[];
   /** The events that an op wrote, in order; empty when there are none. */

@@ -7,7 +7,8 @@ import { Cluster, until } from "./cluster.ts";
 
 let cluster: Cluster;
 beforeAll(async () => {
-  cluster = await Cluster.start({ leaseTtlMs: 3_000 });
+  // Longer than a busy machine stands still: a lost lease would call its steps again.
+  cluster = await Cluster.start({ leaseTtlMs: 30_000 });
 });
 afterAll(() => cluster.stop());
 

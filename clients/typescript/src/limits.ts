@@ -26,6 +26,9 @@ export const abandonedRetryMs = 1_000;
 export const awaitsMax = 1_000;
 export const failedStepsMax = 1_000;
 
+/** About what an op takes in a frame without its payloads and its run id. */
+export const opBytes = 128;
+
 /** Bytes of ops in one frame: the server reads at most 4 MiB, and small frames keep beats from queueing behind them. */
 export const frameBytesMax = 1_048_576;
 

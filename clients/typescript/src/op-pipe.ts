@@ -8,6 +8,7 @@ import type { Change, Op, OpApplied, OpRefusal, OpResult } from "../../../gen/ts
 import { ErrorReason } from "../../../gen/ts/everstep/v1/error_reason_pb.ts";
 import type { Lease } from "../../../gen/ts/everstep/v1/lease_pb.ts";
 import { busyBackoff, fullJitterMs } from "./backoff.ts";
+import { opBytes } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Clock, TimerHandle } from "./ports.ts";
 
@@ -21,11 +22,10 @@ export interface OpHandlers {
    * What it adds to the run. Once one of its kind was refused because the run is being paused or its history is full,
    * the pipe refuses the others by itself, in the server's words.
    */
-  readonly adds?: "start" | "timer" | "signal" | "result";
+  readonly adds?: Adds | undefined;
 }
 
-/** About what an op takes in a frame without its payloads and its run id. */
-const opBytes = 128;
+export type Adds = "start" | "timer" | "signal" | "result";
 
 export class OutgoingOp {
   readonly lease: Lease;
@@ -84,7 +84,7 @@ export class OpPipe {
    * lease would be, with a round trip for each and a refusal for all ops behind it: results, and the end of the run,
    * would wait for as many round trips.
    */
-  readonly #noMore = new Map<OpHandlers["adds"], OpRefusal>();
+  readonly #noMore = new Map<Adds | undefined, OpRefusal>();
   #pause: TimerHandle | undefined;
 
   constructor(lease: Lease, context: PipeContext) {

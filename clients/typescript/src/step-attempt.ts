@@ -1,5 +1,6 @@
 // One attempt of a step: calls the function, bounds it in time, and hands its outcome to the step exactly once.
 import { StepTimeoutError } from "./errors.ts";
+import type { Adds } from "./op-pipe.ts";
 import type { Announcement } from "./outbox.ts";
 import type { TimerHandle } from "./ports.ts";
 import type { StepCall } from "./step-call.ts";
@@ -26,7 +27,6 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 export class RunningAttempt implements Announcement, StepAttempt {
   readonly #step: StepCall;
   readonly attempt: number;
-  /** Whether a start of it went out: its outcome has a place in the history then. */
   startSent = false;
   #running = true;
   #startedAtMs: number;
@@ -68,6 +68,11 @@ export class RunningAttempt implements Announcement, StepAttempt {
 
   get running(): boolean {
     return this.#running;
+  }
+
+  /** Behind a start that went out its outcome has a place in the history. */
+  get outcomeAdds(): Adds | undefined {
+    return this.startSent ? undefined : "result";
   }
 
   elapsedMs(): number {

@@ -123,7 +123,7 @@ export class StepCall implements BackingOff {
     const { payload, bytes } = output;
     run.outcomesPending += 1;
     run.submit([frames.completeStep(this.stepKey, attempt.attempt, payload, attempt.elapsedMs())], bytes, {
-      ...(attempt.startSent ? {} : { adds: "result" }),
+      adds: attempt.outcomeAdds,
       applied: (applied) => {
         run.outcomesPending -= 1;
         const stored = applied.results[0]?.outcome;
@@ -166,7 +166,7 @@ export class StepCall implements BackingOff {
     const change = frames.failStep(this.stepKey, attempt.attempt, failure, policy, attempt.elapsedMs());
     run.outcomesPending += 1;
     run.submit([change], failureBytes(failure), {
-      ...(attempt.startSent ? {} : { adds: "result" }),
+      adds: attempt.outcomeAdds,
       applied: (applied) => {
         run.outcomesPending -= 1;
         this.#afterFailure(applied, failure);

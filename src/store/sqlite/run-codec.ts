@@ -30,10 +30,7 @@ export function statusCode(status: RunStatus): number {
   return statusCodes[status];
 }
 
-export function isStatus(code: unknown): boolean {
-  return statuses.has(code as number);
-}
-
+/** A row has no CRC: a run whose status nobody knows is told as one that was set aside. */
 export function statusOf(code: number): RunStatus {
   return statuses.get(code) ?? "PAUSED";
 }
@@ -62,6 +59,8 @@ const changingColumns = [
   "commit_no",
 ];
 const allColumns = [...identityColumns, ...changingColumns];
+
+const statusAt = allColumns.indexOf("status");
 
 export const runColumns = allColumns.join(", ");
 export const runColumnCount = allColumns.length;
@@ -106,10 +105,13 @@ export function pushRun(values: RunValue[], row: RunRow, commitNo: number): void
   );
 }
 
-/**
- * From the columns in order. A row has no CRC: one whose status nobody knows is told as set aside, which costs its own run
- * only, and neither a list nor the server.
- */
+/** What the columns in order have for a status that there is not; undefined when there is. */
+export function unknownStatus(values: readonly unknown[]): string | undefined {
+  const code = values[statusAt];
+  return statuses.has(code as number) ? undefined : String(code);
+}
+
+/** From the columns in order. An unknown status costs its own run only, and neither a list nor the server. */
 export function decodeRun(values: readonly unknown[]): RunRow {
   const [runNo, namespace, runId, workflow, queue, runKey] = values as [number, string, string, string, string, string];
   const [status, pauseReason, cancelRequested, priority, version, stepsCompleted, lastSeq, epoch] = values.slice(6) as [
@@ -119,7 +121,6 @@ export function decodeRun(values: readonly unknown[]): RunRow {
   const [createdAtMs, updatedAtMs, startedAtMs, closedAtMs, availableAtMs, timeoutAtMs, rank, commitNo] = values.slice(
     15,
   ) as [number, number, number, number, number, number, number | null, number];
-  const named = statuses.get(status);
   return {
     runNo,
     namespace,
@@ -127,8 +128,8 @@ export function decodeRun(values: readonly unknown[]): RunRow {
     workflow,
     queue,
     runKey,
-    status: named ?? "PAUSED",
-    pauseReason: named === undefined ? "CORRUPT_HISTORY" : pauseReasons.get(pauseReason),
+    status: statusOf(status),
+    pauseReason: statuses.has(status) ? pauseReasons.get(pauseReason) : "CORRUPT_HISTORY",
     cancelRequested: cancelRequested !== 0,
     priority,
     version,

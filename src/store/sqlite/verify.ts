@@ -5,7 +5,7 @@ import { decodeEvent, eventColumns } from "./event-codec.ts";
 import { checkVersion } from "./migrate.ts";
 import { newestVersion } from "./migrations/migrations.ts";
 import { openConnection } from "./open.ts";
-import { decodeRun, isStatus, runColumns } from "./run-codec.ts";
+import { decodeRun, runColumns, unknownStatus } from "./run-codec.ts";
 import { prepareDecisionReads } from "./statements.ts";
 import { createRunCheck } from "./verify-run.ts";
 
@@ -30,7 +30,6 @@ export interface Verified {
   problems: number;
 }
 
-type Meta = [number, number, number, number, number, number];
 const dayMs = 24 * 60 * 60 * 1_000;
 const progressEveryRuns = 1_000;
 
@@ -76,14 +75,14 @@ function checkFile(database: Database, ofFile: (message: string) => void): void 
   const lines = database.prepare<[], [string]>("PRAGMA integrity_check").raw().all();
   for (const [line] of lines) if (line !== "ok") ofFile(`SQLite: ${line}`);
   const meta = database
-    .prepare<[], number[]>(
-      "SELECT events, (SELECT count(*) FROM events), commit_no, coalesce((SELECT max(commit_no) FROM runs), 0), " +
-        "newest_at_ms, coalesce((SELECT max(at_ms) FROM events), 0) FROM meta",
+    .prepare<[], [number, number, number, number, number, number]>(
+      "SELECT events, found, commit_no, coalesce((SELECT max(commit_no) FROM runs), 0), newest_at_ms, newest " +
+        "FROM meta, (SELECT count(*) AS found, coalesce(max(at_ms), 0) AS newest FROM events)",
     )
     .raw()
     .get();
   if (meta === undefined) return ofFile("the row of the file as a whole is missing");
-  const [written, found, commitNo, commitNoOfRuns, newestAtMs, newestOfEvents] = meta as Meta;
+  const [written, found, commitNo, commitNoOfRuns, newestAtMs, newestOfEvents] = meta;
   if (written !== found) ofFile(`${written} events were written, ${found} are there`);
   if (commitNo < commitNoOfRuns) ofFile(`the last commit is said to be ${commitNo}, a run row is of ${commitNoOfRuns}`);
   if (newestAtMs < newestOfEvents)
@@ -162,9 +161,9 @@ function prepareCheckRun(
     const deadlines = readDeadlines(runNo);
     if (values === undefined) return checkOrphans(runNo, deadlines);
     done.runs += 1;
-    const status = values[6];
-    if (!isStatus(status)) {
-      const message = `its row has status ${String(status)}`;
+    const status = unknownStatus(values);
+    if (status !== undefined) {
+      const message = `its row has status ${status}`;
       return report({ runNo, runId: String(values[2]), seq: 0, message, known: false });
     }
     checkHistory(decodeRun(values), deadlines);

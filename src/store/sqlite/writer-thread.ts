@@ -1,8 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { BatchMessage } from "./batch-codec.ts";
 import { copyDatabase } from "./backup.ts";
-import { stillThere } from "./files.ts";
 import { hasCopyFailed, tellingFailure, waitForCopy } from "./copy-state.ts";
+import { stillThere } from "./files.ts";
 import { copyLog, createGrowthCheck } from "./log-copy.ts";
 import { openConnection } from "./open.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -14,10 +14,10 @@ import { createWriter } from "./writer.ts";
 const { path, durability, copyWords } = workerData as ThreadData;
 const port = parentPort as NonNullable<typeof parentPort>;
 const database = openConnection(path, "writer", durability);
+const gone = stillThere([path, `${path}-wal`]);
 const writer = createWriter(database, () => hasCopyFailed(copyWords), goneFile);
 const growthOfLog = createGrowthCheck(database);
 
-const gone = stillThere([path, `${path}-wal`]);
 /** Of a log without a name the file still can have all: the end of this process takes the log away. */
 function goneFile(): string | undefined {
   const name = gone();

@@ -3,6 +3,7 @@ import { control } from "./control.ts";
 import { frames } from "./frames.ts";
 import { keys } from "./keys.ts";
 import { ops } from "./ops.ts";
+import { pause } from "./pause.ts";
 import { refusals } from "./refusals.ts";
 import { resume } from "./resume.ts";
 import { whole } from "./whole.ts";
@@ -13,6 +14,7 @@ export const scenarios: readonly Scenario[] = [
   ...refusals,
   ...resume,
   ...control,
+  ...pause,
   ...keys,
   ...whole,
 ];

@@ -1,4 +1,4 @@
-// Cancel, pause and drain.
+// Cancel and drain.
 import type { ScriptedScenario } from "../scenario.ts";
 import {
   accepted,
@@ -118,25 +118,6 @@ export const control: readonly ScriptedScenario[] = [
       { op: [{ completeRun: "*" }] },
       heldIs(0),
       { noFact: { fact: "aborted", key: "undo" } },
-    ],
-  },
-  {
-    name: "pause",
-    proves: "starts no new step after a pause notice, lets the running one finish, and gives the run back",
-    server: "scripted",
-    actions: [
-      ...welcomed(),
-      assign([held("a"), step("b", 1)]),
-      accepted(),
-      { fact: { fact: "step", key: "a" } },
-      notice(3, { pause: { graceMs: "30000" } }),
-      { sync: true },
-      { tell: { cmd: "finish", run: "run-1", key: "a" }, value: true },
-      { op: [completeStep("a", '"held"')] },
-      { frame: "release", like: { leases: [lease()] } },
-      heldIs(0),
-      { noFact: { fact: "step", key: "b" } },
-      { noFact: { fact: "aborted" } },
     ],
   },
   {

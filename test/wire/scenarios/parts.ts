@@ -84,6 +84,8 @@ export const asksToPay: readonly ScriptedAction[] = [
   accepted(),
   { op: [{ startStep: { stepKey: "pay", attempt: 1, atMostOnce: true } }], answer: "nothing" },
 ];
+/** A refusal that passes. */
+export const transient = { retryable: true };
 export const refused = (reason: string, more: object = {}) => ({
   refused: { reason: `ERROR_REASON_${reason}`, message: `scripted ${reason}`, ...more },
 });

@@ -12,13 +12,13 @@ import {
   notice,
   refused,
   step,
+  transient,
   welcomed,
 } from "./parts.ts";
 
 const signalled = (json: string) => ({
   applied: { results: [{ index: 0, signal: { signalId: "4", payload: { json } } }] },
 });
-const transient = { retryable: true };
 const sleepOf = (key: string) => ({ op: "sleep", key, ms: 86_400_000 }) as const;
 const waitOf = (key: string) => ({ op: "signal", name: "go", key, timeoutMs: 86_400_000 }) as const;
 
@@ -193,81 +193,6 @@ export const refusals: readonly ScriptedScenario[] = [
     "gives the run back when its step has failed already: a replay gets the failure",
   ),
   givesBack("run-paused", "RUN_PAUSED", "gives the run back when it is being paused"),
-  {
-    name: "run-paused-at-start",
-    proves:
-      "lets a function that runs finish when its start comes after a pause, sends its result, and gives the run back",
-    server: "scripted",
-    actions: [
-      ...welcomed(),
-      assign([{ ...held("a"), input: { cents: 5 } }, step("b", 1)]),
-      accepted(),
-      { op: [{ startStep: { stepKey: "a", input: "*" } }], like: { opId: "=start" }, answer: refused("RUN_PAUSED") },
-      { fact: { fact: "step", key: "a" } },
-      { sync: true },
-      { noFrame: "release" },
-      { tell: { cmd: "finish", run: "run-1", key: "a" }, value: true },
-      { op: [completeStep("a", '"held"')], like: { afterRefused: "=start" } },
-      { frame: "release", like: { leases: [lease()] } },
-      heldIs(0),
-      { noFact: { fact: "step", key: "b" } },
-      { noFact: { fact: "aborted" } },
-    ],
-  },
-  {
-    name: "run-paused-at-starts",
-    proves: "once a start was refused because of a pause sends no other: what runs finishes, nothing else begins",
-    server: "scripted",
-    actions: [
-      ...welcomed(),
-      assign([
-        {
-          op: "parallel",
-          branches: [
-            [{ ...held("a"), input: 1 }],
-            [{ ...held("b"), input: 2 }],
-            [{ ...step("pay", 3), atMostOnce: true }],
-          ],
-        },
-      ]),
-      accepted(),
-      { op: [{ startStep: { stepKey: "a", input: "*" } }], like: { opId: "=start" }, answer: "nothing" },
-      { op: [{ startStep: { stepKey: "b", input: "*" } }], answer: "nothing" },
-      { op: [{ startStep: { stepKey: "pay", atMostOnce: true } }], answer: "nothing" },
-      { reply: refused("RUN_PAUSED") },
-      { reply: refused("PRECEDING_FAILED", transient) },
-      { reply: refused("PRECEDING_FAILED", transient) },
-      { sync: true },
-      { noFrame: "op" },
-      { noFrame: "release" },
-      { tell: { cmd: "finish", run: "run-1", key: "b" }, value: true },
-      { op: [completeStep("b", '"held"')], like: { afterRefused: "=start" } },
-      { tell: { cmd: "finish", run: "run-1", key: "a" }, value: true },
-      { op: [completeStep("a", '"held"')], like: { afterRefused: "0" } },
-      { frame: "release", like: { leases: [lease()] } },
-      heldIs(0),
-      { noFact: { fact: "step", key: "pay" } },
-      { noFact: { fact: "aborted" } },
-    ],
-  },
-  {
-    name: "run-paused-behind-step",
-    proves: "begins no new step when a start is refused because of a pause and its function has ended already",
-    server: "scripted",
-    actions: [
-      ...welcomed(),
-      assign([{ ...step("a", 1), input: { cents: 5 } }, step("b", 2)]),
-      accepted(),
-      { op: [{ startStep: { stepKey: "a", input: "*" } }], like: { opId: "=start" }, answer: "nothing" },
-      { op: [completeStep("a", "1")], answer: "nothing" },
-      { reply: refused("RUN_PAUSED") },
-      { reply: refused("PRECEDING_FAILED", transient) },
-      { op: [completeStep("a", "1")], like: { afterRefused: "=start" } },
-      { frame: "release", like: { leases: [lease()] } },
-      heldIs(0),
-      { noFact: { fact: "step", key: "b" } },
-    ],
-  },
   {
     name: "history-limit-at-results",
     proves: "once a result finds no place in the history sends no other: the run fails with type HistoryLimit at once",
